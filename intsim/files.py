@@ -1,0 +1,58 @@
+"""Files written whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+from intsim.errors import IntsimError
+
+__all__ = ["make_folder", "write_bytes", "write_text"]
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write `text` as UTF-8; the file appears complete or not at all.
+
+    Raises
+    ------
+    IntsimError
+        The folder is missing or cannot be written.
+    """
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_bytes(path: str | Path, data: bytes) -> None:
+    """Write `data`; the file appears complete or not at all."""
+    target = Path(path)
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    except OSError as error:
+        raise IntsimError(f"cannot write {target}: {error.strerror}; choose a folder you can write to") from None
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(data)
+        os.chmod(name, 0o666 & ~_umask())
+        os.replace(name, target)
+    except OSError as error:
+        Path(name).unlink(missing_ok=True)
+        raise IntsimError(f"cannot write {target}: {error.strerror}; choose another path") from None
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def make_folder(path: str | Path) -> Path:
+    """`path` as an existing folder, created with its parents where needed."""
+    folder = Path(path)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise IntsimError(f"cannot create the folder {folder}: {error.strerror}; choose another path") from None
+    return folder

@@ -1,0 +1,144 @@
+"""Frozen parameter objects that go to JSON and back without loss.
+
+Units and number formats are frozen dataclasses of integers, strings, booleans, tuples, enumeration members and
+each other. Reading JSON constructs registered types only; it imports nothing by name and executes nothing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import hashlib
+import importlib
+import json
+from typing import Any, ClassVar
+
+from intsim.errors import IntsimError, UnknownName
+
+__all__ = ["Parameters", "digest", "from_plain", "note", "to_plain"]
+
+_registry: dict[str, type[Parameters]] = {}
+_enums: dict[str, type[enum.Enum]] = {}
+
+# Our own packages that register types; loaded when a JSON names a type that is not registered yet.
+_HOMES = (
+    "intsim.formats",
+    "intsim.tables",
+    "intsim.requant",
+    "intsim.linear",
+    "intsim.nonlinear",
+    "intsim.engine",
+    "intsim.schemes",
+)
+
+
+class Parameters:
+    """Base of every unit and format: a frozen dataclass, registered under its class name.
+
+    Subclasses must be decorated with ``@dataclass(frozen=True)``.
+    """
+
+    __slots__ = ()
+    abstract: ClassVar[bool] = True
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        # A class defined again (a notebook cell, a reloaded file) replaces its namesake of the same module.
+        known = _registry.get(cls.__name__)
+        if known is not None and known.__module__ != cls.__module__:
+            raise TypeError(
+                f"a parameter type named {cls.__name__!r} exists in {known.__module__}; choose another class name"
+            )
+        _registry[cls.__name__] = cls
+
+
+def note(default: Any = None) -> Any:
+    """A dataclass field that is stored but not part of identity: neither compared nor in the SHA-256."""
+    return dataclasses.field(default=default, compare=False, metadata={"note": True})
+
+
+def to_plain(value: Any, *, notes: bool = True) -> Any:
+    """JSON-ready form of a parameter object or of a value inside one."""
+    if isinstance(value, Parameters):
+        body: dict[str, Any] = {"type": type(value).__name__}
+        for field in dataclasses.fields(value):  # type: ignore[arg-type]
+            if notes or not field.metadata.get("note"):
+                body[field.name] = to_plain(getattr(value, field.name), notes=notes)
+        return body
+    if isinstance(value, enum.Enum):
+        _enums.setdefault(type(value).__name__, type(value))
+        return {"enum": type(value).__name__, "name": value.name}
+    if isinstance(value, bool) or value is None or isinstance(value, (str, int)):
+        return value
+    if isinstance(value, tuple):
+        return [to_plain(item, notes=notes) for item in value]
+    raise TypeError(f"a parameter must be an integer, string, tuple, enumeration or format, got {type(value).__name__}")
+
+
+def from_plain(value: Any) -> Any:
+    """The value that :func:`to_plain` wrote.
+
+    Raises
+    ------
+    IntsimError
+        Unknown type, unknown, missing or ill-typed field.
+    """
+    if isinstance(value, list):
+        return tuple(from_plain(item) for item in value)
+    if not isinstance(value, dict):
+        if isinstance(value, float):
+            raise IntsimError(f"parameters are integers, found the float {value!r}; scale it to an integer")
+        return value
+    if "enum" in value:
+        return _read_enum(value)
+    name = value.get("type")
+    if not isinstance(name, str):
+        raise IntsimError(f"expected an object with a 'type', found keys {sorted(value)}")
+    cls = _lookup(name)
+    fields = {f.name: f for f in dataclasses.fields(cls) if f.init}  # type: ignore[arg-type]
+    given = {key: from_plain(item) for key, item in value.items() if key != "type"}
+    for key in given:
+        if key not in fields:
+            raise UnknownName(f"parameter of {name}", key, fields)
+    for key, field in fields.items():
+        required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+        if required and key not in given:
+            raise IntsimError(f"{name} lacks the parameter {key!r}; add it or write the file again")
+    try:
+        return cls(**given)
+    except IntsimError:
+        raise
+    except (TypeError, AttributeError, ValueError, KeyError, IndexError) as error:
+        raise IntsimError(f"{name} has a parameter of the wrong kind ({error}); write the file again") from error
+
+
+def _lookup(name: str) -> type[Parameters]:
+    if name not in _registry:
+        for home in _HOMES:
+            try:
+                importlib.import_module(home)
+            except ModuleNotFoundError as error:
+                if error.name != home:
+                    raise
+    if name not in _registry:
+        raise UnknownName("type", name, _registry)
+    return _registry[name]
+
+
+def _read_enum(value: dict[str, Any]) -> enum.Enum:
+    from intsim.rounding import Rounding
+
+    _enums.setdefault("Rounding", Rounding)
+    kind = _enums.get(value["enum"])
+    if kind is None:
+        raise UnknownName("enumeration", str(value["enum"]), _enums)
+    try:
+        return kind[value.get("name", "")]
+    except KeyError:
+        raise UnknownName(kind.__name__, str(value.get("name")), kind.__members__) from None
+
+
+def digest(value: Parameters) -> str:
+    """SHA-256 over the type and its integer parameters: what is computed, not how it was found or called."""
+    text = json.dumps(to_plain(value, notes=False), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()

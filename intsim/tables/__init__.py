@@ -1,0 +1,5 @@
+"""Functions as tables of integers."""
+
+from intsim.tables.nli import NLI
+
+__all__ = ["NLI"]

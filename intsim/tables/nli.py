@@ -1,0 +1,233 @@
+"""NLI: non-uniform linear interpolation, one table unit for every scalar function.
+
+Source: "NLI: Non-uniform Linear Interpolation" (arXiv 2602.02988, ICLR 2026). The paper's two-level layout is
+kept: cut points part the domain into intervals, the outer two hold one segment each, the others `bins` segments
+of equal width; a table holds the function at all knots.
+
+**The paper's:** the layout, comparators for the interval, one scale per interval, linear interpolation between
+two table words. **Ours (fixed point):** the words are integers of the port formats; the scale is a mantissa and
+a shift per interval, rounded down so that the position stays below the number of segments (no clamp is needed
+behind the multiplier); the fraction has `t_bits` bits, derived from the table; the rounding is named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from intsim.errors import IntsimError
+from intsim.exact import exact, run
+from intsim.formats import Fixed, Format
+from intsim.parameters import note
+from intsim.rounding import TIES_TO_POS, Rounding, shift_round
+from intsim.unit import Unit
+
+__all__ = ["NLI"]
+
+
+@dataclass(frozen=True)
+class NLI(Unit):
+    """A table with non-uniform cut points and linear interpolation, on fixed-point ports.
+
+    With ``M`` intervals, ``n[I]`` segments in interval ``I`` (1 in the outer two, `bins` in the others) and
+    ``base[I] = n[0] + ... + n[I-1]``::
+
+        xc    = min(max(x, cuts[0]), cuts[M])
+        I     = number of i in 1 .. M-1 with xc >= cuts[i]
+        dx    = xc - cuts[I]
+        u     = (dx * mantissas[I]) >> shifts[I]            # t_bits fraction bits
+        a, t  = u >> t_bits, u mod 2**t_bits
+        g     = base[I] + a
+        y     = table[g] + round((table[g+1] - table[g]) * t / 2**t_bits)
+
+    Parameters
+    ----------
+    x, y : Fixed
+        Formats of the input and the output.
+    cuts : M + 1 codes of `x`, strictly ascending
+    bins : segments in each inner interval
+    mantissas, shifts : per interval, the scale ``n[I] / (cuts[I+1] - cuts[I])`` as ``mantissa * 2**(t_bits - shift)``
+    t_bits : fraction bits of the position inside a segment
+    table : ``sum(n) + 1`` codes of `y`
+    rounding : of the interpolated step
+    fn : name of the function (a note; not part of the unit's identity)
+    origin : how the table was found (a note)
+
+    Raises
+    ------
+    IntsimError
+        Parameters that do not fit together, or whose intermediates would exceed 63 bits.
+    """
+
+    x: Fixed
+    y: Fixed
+    cuts: tuple[int, ...]
+    bins: int
+    mantissas: tuple[int, ...]
+    shifts: tuple[int, ...]
+    t_bits: int
+    table: tuple[int, ...]
+    rounding: Rounding = TIES_TO_POS
+    fn: str | None = note()
+    origin: str | None = note()
+
+    def __post_init__(self) -> None:
+        intervals = self.intervals
+        if intervals < 1 or any(a >= b for a, b in zip(self.cuts, self.cuts[1:], strict=False)):
+            raise IntsimError(f"cut points must be at least two and strictly ascending, got {self.cuts}")
+        if self.cuts[0] < self.x.lo or self.cuts[-1] > self.x.hi:
+            raise IntsimError(f"cut points {self.cuts[0]}..{self.cuts[-1]} leave {self.x} = [{self.x.lo}, {self.x.hi}]")
+        if self.bins < 1:
+            raise IntsimError(f"bins must be at least 1, got {self.bins}")
+        if len(self.mantissas) != intervals or len(self.shifts) != intervals:
+            raise IntsimError(f"{intervals} intervals need as many mantissas and shifts, got {len(self.mantissas)} and {len(self.shifts)}")
+        words = self.bases[-1] + 1
+        if len(self.table) != words:
+            raise IntsimError(f"{intervals} intervals with {self.bins} bins need {words} table words, got {len(self.table)}")
+        if min(self.table) < self.y.lo or max(self.table) > self.y.hi:
+            raise IntsimError(f"table words {min(self.table)}..{max(self.table)} leave {self.y} = [{self.y.lo}, {self.y.hi}]")
+        for I, (mantissa, shift) in enumerate(zip(self.mantissas, self.shifts, strict=True)):
+            top = (self.cuts[I + 1] - self.cuts[I]) * mantissa
+            if mantissa < 1 or not 0 <= shift <= 62 or top >> 63:
+                raise IntsimError(f"interval {I}: dx * {mantissa} needs {top.bit_length()} bits, 63 are available; use fewer t_bits")
+            if top >> shift >= self.segments[I] << self.t_bits:
+                raise IntsimError(f"interval {I}: the scale {mantissa} >> {shift} passes the last segment; round it down")
+        if self.widths["product"] > 63:
+            raise IntsimError(f"step * t needs {self.widths['product']} bits, 63 are available; use fewer t_bits")
+
+    @property
+    def inputs(self) -> Mapping[str, Format]:
+        return {"x": self.x}
+
+    @property
+    def outputs(self) -> Mapping[str, Format]:
+        return {"y": self.y}
+
+    @property
+    def name(self) -> str:
+        return f"nli_{self.fn}" if self.fn and self.fn.isidentifier() else "nli"
+
+    @property
+    def intervals(self) -> int:
+        return len(self.cuts) - 1
+
+    @property
+    def segments(self) -> tuple[int, ...]:
+        """Segments per interval: one in the outer two, `bins` in the others."""
+        last = self.intervals - 1
+        return tuple(1 if i in (0, last) else self.bins for i in range(self.intervals))
+
+    @property
+    def bases(self) -> tuple[int, ...]:
+        """Index of the first table word of each interval, and of the last word of all."""
+        total, bases = 0, [0]
+        for n in self.segments:
+            total += n
+            bases.append(total)
+        return tuple(bases)
+
+    @property
+    def widths(self) -> dict[str, int]:
+        """Bits of every intermediate, from the parameters: unsigned but for ``step`` and ``product``."""
+        spans = [b - a for a, b in zip(self.cuts, self.cuts[1:], strict=False)]
+        steps = [b - a for a, b in zip(self.table, self.table[1:], strict=False)]
+        scaled = max(span * m for span, m in zip(spans, self.mantissas, strict=True))
+        step = max(max(s.bit_length() for s in steps), 1) + 1
+        return {
+            "index": max((self.intervals - 1).bit_length(), 1),
+            "dx": max(spans).bit_length(),
+            "mantissa": max(self.mantissas).bit_length(),
+            "scaled": scaled.bit_length(),
+            "position": (max(self.segments) - 1).bit_length() + self.t_bits,
+            "t": self.t_bits,
+            "address": (len(self.table) - 1).bit_length(),
+            "step": step,
+            "product": step + self.t_bits,
+        }
+
+    def real(self, *values: Any) -> Any:
+        from intsim.tables.functions import lookup
+
+        function = lookup(self.fn)
+        return None if function is None else function(np.asarray(values[0], dtype=np.float64))
+
+    def corners(self) -> tuple[np.ndarray, ...]:
+        """Range ends, and both sides of every cut point and of every knot."""
+        points = {self.x.lo, self.x.lo + 1, self.x.hi - 1, self.x.hi, 0}
+        for I, n in enumerate(self.segments):
+            left, span = self.cuts[I], self.cuts[I + 1] - self.cuts[I]
+            for k in range(2 * n + 1):  # knots and middles of segments, where a changed word shows most
+                near = left + span * k // (2 * n)
+                points.update(range(near - 1, near + 3))
+        inside = sorted(p for p in points if self.x.lo <= p <= self.x.hi)
+        return (np.array(inside, dtype=self.x.dtype),)
+
+    def _parameters(self) -> tuple[Any, ...]:
+        return (
+            np.array(self.cuts, dtype=np.int64),
+            np.array(self.mantissas, dtype=np.int64),
+            np.array(self.shifts, dtype=np.int64),
+            np.array(self.bases, dtype=np.int64),
+            np.array(self.table, dtype=np.int64),
+            self.t_bits,
+            int(self.rounding),
+        )
+
+    def _evaluate(self, *columns: np.ndarray) -> dict[str, np.ndarray]:
+        (x,) = columns
+        y = np.empty(x.shape, dtype=self.y.dtype)
+        run(interpolate, x, *self._parameters(), y)
+        return {"y": y}
+
+    def _trace(self, *columns: np.ndarray) -> dict[str, np.ndarray]:
+        (x,) = columns
+        nets = np.empty((len(NETS), x.size), dtype=np.int64)
+        y = np.empty(x.shape, dtype=self.y.dtype)
+        run(interpolate_traced, x, *self._parameters(), nets, y)
+        return {**dict(zip(NETS, nets, strict=True)), "y": y}
+
+
+NETS = ("clamped", "index", "dx", "position", "t", "address", "left", "step")
+
+
+@exact
+def locate(x, cuts, mantissas, shifts):
+    """Clamped input, interval, distance to its left cut and position in it (``t_bits`` fraction bits)."""
+    last = cuts.size - 1
+    clamped = min(max(x, cuts[0]), cuts[last])
+    index = 0
+    for i in range(1, last):
+        index += clamped >= cuts[i]
+    dx = clamped - cuts[index]
+    return clamped, index, dx, (dx * mantissas[index]) >> shifts[index]
+
+
+@exact
+def interpolate(x, cuts, mantissas, shifts, bases, table, t_bits, rounding, out):
+    """The table function on every element of `x`, into `out`."""
+    for k in range(x.size):
+        _, index, _, position = locate(x[k], cuts, mantissas, shifts)
+        address = bases[index] + (position >> t_bits)
+        t = position & ((1 << t_bits) - 1)
+        left = table[address]
+        out[k] = left + shift_round((table[address + 1] - left) * t, t_bits, rounding)
+
+
+@exact
+def interpolate_traced(x, cuts, mantissas, shifts, bases, table, t_bits, rounding, out_nets, out):
+    """As :func:`interpolate`, keeping every intermediate in a row of `out_nets`."""
+    interpolate(x, cuts, mantissas, shifts, bases, table, t_bits, rounding, out)
+    for k in range(x.size):
+        clamped, index, dx, position = locate(x[k], cuts, mantissas, shifts)
+        address = bases[index] + (position >> t_bits)
+        out_nets[0, k] = clamped
+        out_nets[1, k] = index
+        out_nets[2, k] = dx
+        out_nets[3, k] = position
+        out_nets[4, k] = position & ((1 << t_bits) - 1)
+        out_nets[5, k] = address
+        out_nets[6, k] = table[address]
+        out_nets[7, k] = table[address + 1] - table[address]

@@ -1,0 +1,217 @@
+"""The unit protocol: an integer function with declared ports.
+
+A unit is a frozen dataclass of parameters. It is its own golden model (call it on NumPy integers), it goes to
+JSON and back, and everything downstream (verification, proof, synthesis, reports, vectors) is written once
+against the members defined here.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from intsim.errors import IntsimError
+from intsim.formats.base import Format
+from intsim.parameters import Parameters, digest, from_plain, to_plain
+
+__all__ = ["Hazard", "Unit", "load", "save"]
+
+_SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Hazard:
+    """Something that can overflow or lose precision with the parameters chosen.
+
+    Attributes
+    ----------
+    what : the condition, with the bound and the value found
+    remedy : what to change
+    """
+
+    what: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.what}; {self.remedy}"
+
+
+@dataclass(frozen=True)
+class Unit(Parameters):
+    """Base of every unit. A subclass is a frozen dataclass and provides
+
+    * :attr:`inputs` and :attr:`outputs`: ordered port name -> number format;
+    * :meth:`_evaluate`: the golden model on checked integer arrays;
+    * where they exist: :meth:`_trace`, :meth:`real`, :meth:`corners`, :meth:`hazards`.
+
+    An elementwise unit is called on arrays of any shape, broadcast against each other. A **row unit** has a
+    field ``max_row`` and is called on ``(..., n)``: its result depends on the whole row.
+    """
+
+    @property
+    def inputs(self) -> Mapping[str, Format]:
+        raise NotImplementedError
+
+    @property
+    def outputs(self) -> Mapping[str, Format]:
+        raise NotImplementedError
+
+    @property
+    def name(self) -> str:
+        """A short name for files and modules: letters, digits and underscores."""
+        return type(self).__name__.lower()
+
+    @property
+    def is_row(self) -> bool:
+        """Whether the unit works on whole rows (last axis) instead of single elements."""
+        return hasattr(self, "max_row")
+
+    def __call__(self, *arrays: Any) -> Any:
+        """The golden model: integer codes in, integer codes out.
+
+        Parameters
+        ----------
+        *arrays : one integer array per input port, in the order of :attr:`inputs`
+
+        Returns
+        -------
+        ndarray, or a tuple of them where there are several output ports, of the smallest NumPy integer type
+        that holds the port.
+
+        Raises
+        ------
+        DtypeError, IntsimError
+            Not integers, outside the port's format, empty, or of shapes that do not fit together.
+        """
+        columns, shape = self._admit(arrays)
+        results = self._evaluate(*columns)
+        shaped = tuple(self._restore(results[port], shape) for port in self.outputs)
+        return shaped[0] if len(shaped) == 1 else shaped
+
+    def trace(self, *arrays: Any) -> dict[str, np.ndarray]:
+        """The golden model with its named intermediates: inputs first, outputs last."""
+        columns, shape = self._admit(arrays)
+        nets = {port: column for port, column in zip(self.inputs, columns, strict=True)}
+        nets.update(self._trace(*columns))
+        return {name: self._restore(values, shape) for name, values in nets.items()}
+
+    def real(self, *values: Any) -> Any:
+        """The real function approximated: real values in and out, float64. None where there is none."""
+        return None
+
+    def corners(self) -> tuple[np.ndarray, ...]:
+        """Inputs where the unit could break, one 1-D array per input port (row units: ``(rows, n)``).
+
+        By default the Cartesian product of each port's ends, zero and their neighbours.
+        """
+        ends = []
+        for fmt in self.inputs.values():
+            candidates = {fmt.lo, fmt.lo + 1, -1, 0, 1, fmt.hi - 1, fmt.hi}
+            ends.append(np.array(sorted(c for c in candidates if fmt.lo <= c <= fmt.hi), dtype=fmt.dtype))
+        grid = np.meshgrid(*ends, indexing="ij")
+        return tuple(axis.reshape(-1) for axis in grid)
+
+    def hazards(self) -> tuple[Hazard, ...]:
+        """What can overflow or lose precision with these parameters."""
+        return ()
+
+    @property
+    def sha256(self) -> str:
+        """Identity of the unit: its type and integer parameters, nothing else."""
+        return digest(self)
+
+    def to_json(self) -> str:
+        """The unit as JSON text; :meth:`from_json` reads it back without loss."""
+        body = {"intsim": _SCHEMA, "unit": to_plain(self), "sha256": self.sha256}
+        return _compact(body) + "\n"
+
+    @staticmethod
+    def from_json(text: str) -> Unit:
+        """The unit that :meth:`to_json` wrote.
+
+        Raises
+        ------
+        IntsimError
+            Not JSON, another schema, unknown type or parameter, or a digest that does not match.
+        """
+        try:
+            body = json.loads(text)
+        except (json.JSONDecodeError, RecursionError) as error:
+            raise IntsimError(f"not a unit: the JSON is damaged ({error}); write the file again") from None
+        if not isinstance(body, dict) or "unit" not in body:
+            raise IntsimError("not a unit: expected an object with the key 'unit'; write it with unit.to_json()")
+        if body.get("intsim") != _SCHEMA:
+            raise IntsimError(f"unit schema {body.get('intsim')!r}, this version reads {_SCHEMA}; write the file again")
+        unit = from_plain(body["unit"])
+        if not isinstance(unit, Unit):
+            raise IntsimError(f"not a unit: the file holds a {type(unit).__name__}; give a unit's JSON")
+        stated = body.get("sha256")
+        if stated != unit.sha256:
+            raise IntsimError(f"damaged unit: sha256 is {unit.sha256}, the file states {stated}; write it again")
+        return unit
+
+    # What a subclass provides -------------------------------------------------------------------------------
+
+    def _evaluate(self, *columns: np.ndarray) -> dict[str, np.ndarray]:
+        """Outputs by port for checked inputs: 1-D contiguous arrays, or ``(rows, n)`` for a row unit."""
+        raise NotImplementedError
+
+    def _trace(self, *columns: np.ndarray) -> dict[str, np.ndarray]:
+        """Intermediates by name, then the outputs."""
+        return self._evaluate(*columns)
+
+    # Shapes -------------------------------------------------------------------------------------------------
+
+    def _admit(self, arrays: tuple[Any, ...]) -> tuple[list[np.ndarray], tuple[int, ...]]:
+        ports = self.inputs
+        if len(arrays) != len(ports):
+            raise IntsimError(f"{self.name} takes {len(ports)} inputs ({', '.join(ports)}), got {len(arrays)}")
+        checked = [fmt.check(array, port) for (port, fmt), array in zip(ports.items(), arrays, strict=True)]
+        try:
+            shape = np.broadcast_shapes(*(array.shape for array in checked))
+        except ValueError:
+            shapes = ", ".join(f"{port} {array.shape}" for port, array in zip(ports, checked, strict=True))
+            raise IntsimError(f"{self.name}: input shapes do not fit together: {shapes}") from None
+        if self.is_row and not shape:
+            raise IntsimError(f"{self.name} works on rows; give arrays of shape (..., n), got a single value")
+        flat = (-1, shape[-1]) if self.is_row else (-1,)
+        return [
+            np.ascontiguousarray(np.broadcast_to(array, shape)).reshape(flat).astype(fmt.dtype, copy=False)
+            for array, fmt in zip(checked, ports.values(), strict=True)
+        ], shape
+
+    def _restore(self, values: np.ndarray, shape: tuple[int, ...]) -> Any:
+        if not self.is_row:
+            return values.reshape(shape)[()]
+        return values.reshape(shape if values.ndim == 2 else shape[:-1])[()]
+
+
+def _compact(body: dict[str, Any]) -> str:
+    """Indented JSON with arrays of numbers kept on one line, so that a table does not take a page."""
+    text = json.dumps(body, indent=1)
+    return re.sub(r"\[\s+(-?\d+(?:,\s+-?\d+)*)\s+\]", lambda m: "[" + re.sub(r"\s+", " ", m[1]) + "]", text)
+
+
+def load(path: str | Path) -> Unit:
+    """The unit stored in a JSON file."""
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise IntsimError(f"cannot read {path}: {error}; give a unit's JSON file") from None
+    try:
+        return Unit.from_json(text)
+    except IntsimError as error:
+        raise IntsimError(f"{path}: {error}") from None
+
+
+def save(unit: Unit, path: str | Path) -> None:
+    """Write a unit's JSON, whole or not at all."""
+    from intsim.files import write_text
+
+    write_text(path, unit.to_json())
