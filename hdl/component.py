@@ -48,10 +48,12 @@ class UnitComponent(wiring.Component):
     def __init__(self, unit: Unit, *, lanes: int = 1):
         self.unit = unit
         self.lanes = lanes
-        super().__init__({
-            "i": In(stream.Signature(self._layout(unit.inputs, unit.is_row, lanes))),
-            "o": Out(stream.Signature(self._layout(unit.outputs, unit.is_row, lanes))),
-        })
+        super().__init__(
+            {
+                "i": In(stream.Signature(self._layout(unit.inputs, unit.is_row, lanes))),
+                "o": Out(stream.Signature(self._layout(unit.outputs, unit.is_row, lanes))),
+            }
+        )
 
     @staticmethod
     def _layout(ports, is_row: bool, lanes: int) -> data.StructLayout:

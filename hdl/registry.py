@@ -6,10 +6,9 @@ import importlib
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from hdl.component import UnitComponent
 from intsim.errors import IntsimError
 from intsim.unit import Unit
-
-from hdl.component import UnitComponent
 
 __all__ = ["create", "has_hardware", "realises"]
 
@@ -43,9 +42,7 @@ def create(unit: Unit, **options: Any) -> UnitComponent:
     """
     component = _find(unit)
     if component is None:
-        raise IntsimError(
-            f"{type(unit).__name__} has no hardware here; register a component with @hdl.realises({type(unit).__name__})"
-        )
+        raise IntsimError(f"{type(unit).__name__} has no hardware here; register a component with @hdl.realises")
     try:
         return component(unit, **options)
     except TypeError as error:

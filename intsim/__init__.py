@@ -39,7 +39,18 @@ __all__ = [
     "tables",
 ]
 
-_PACKAGES = ("catalogue", "engine", "linear", "measure", "models", "nonlinear", "prepare", "requant", "schemes", "tables")
+_PACKAGES = (
+    "catalogue",
+    "engine",
+    "linear",
+    "measure",
+    "models",
+    "nonlinear",
+    "prepare",
+    "requant",
+    "schemes",
+    "tables",
+)
 
 
 def __getattr__(name: str) -> Any:

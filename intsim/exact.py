@@ -53,9 +53,9 @@ def operators() -> dict[str, Callable[..., Any]]:
 
 def helpers(fn: Callable[..., Any]) -> dict[str, Callable[..., Any]]:
     """The ``@exact`` functions that `fn` calls directly, by the global name it uses for them."""
-    found = {}
+    found: dict[str, Callable[..., Any]] = {}
     for name in fn.__code__.co_names:
-        value = fn.__globals__.get(name)
+        value: Any = fn.__globals__.get(name)
         if getattr(value, "__exact__", False):
             found[name] = value
     return found
@@ -90,18 +90,20 @@ def compiled(fn: Callable[..., Any], *, cache: bool = True) -> Callable[..., Any
 
 def _enable_cache(dispatcher: Any, folder: Path) -> None:
     """Point one dispatcher's cache at `folder`, leaving the user's Numba settings as they are."""
-    import numba
+    from numba.core import config as numba_config
+
+    config: Any = numba_config
 
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError:
         return  # a read-only home costs a compilation per process, nothing else
-    before = numba.config.CACHE_DIR
-    numba.config.CACHE_DIR = str(folder)
+    before = config.CACHE_DIR
+    config.CACHE_DIR = str(folder)
     try:
         dispatcher.enable_caching()
     finally:
-        numba.config.CACHE_DIR = before
+        config.CACHE_DIR = before
 
 
 def cache_dir() -> Path:

@@ -50,9 +50,7 @@ class Format(Parameters):
             raise IntsimError(f"{self} has 2**{self.bits} codes; list them only up to 24 bits")
         return np.arange(self.lo, self.hi + 1, dtype=self.dtype)
 
-    def encode(
-        self, values: Any, rounding: Rounding = TIES_TO_EVEN, saturate: bool = False
-    ) -> np.ndarray:
+    def encode(self, values: Any, rounding: Rounding = TIES_TO_EVEN, saturate: bool = False) -> np.ndarray:
         """Codes for real values. Out of range raises :class:`IntsimError` unless `saturate`."""
         raise NotImplementedError
 
@@ -76,7 +74,9 @@ class Format(Parameters):
         if array.size == 0:
             raise IntsimError(f"{port}: empty array of shape {array.shape}; give at least one value")
         if array.dtype.kind not in "iu":
-            raise DtypeError(f"{port}: expected integer codes of {self}, got dtype {array.dtype}; {_remedy(array, self)}")
+            raise DtypeError(
+                f"{port}: expected integer codes of {self}, got dtype {array.dtype}; {_remedy(array, self)}"
+            )
         bound = np.iinfo(array.dtype)
         if bound.min < self.lo or bound.max > self.hi:
             least, most = int(array.min()), int(array.max())

@@ -41,9 +41,7 @@ class Fixed(Format):
     def __str__(self) -> str:
         return f"{'s' if self.signed else 'u'}{self.bits}.{self.frac}"
 
-    def encode(
-        self, values: Any, rounding: Rounding = TIES_TO_EVEN, saturate: bool = False
-    ) -> np.ndarray:
+    def encode(self, values: Any, rounding: Rounding = TIES_TO_EVEN, saturate: bool = False) -> np.ndarray:
         """Codes for real values, rounded by `rounding`.
 
         Raises

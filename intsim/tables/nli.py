@@ -75,28 +75,41 @@ class NLI(Unit):
     origin: str | None = note()
 
     def __post_init__(self) -> None:
-        intervals = self.intervals
+        self._check_layout()
+        self._check_scales()
+        if self.widths["product"] > 63:
+            raise IntsimError(f"step * t needs {self.widths['product']} bits, 63 are available; use fewer t_bits")
+
+    def _check_layout(self) -> None:
+        x, y, intervals, words = self.x, self.y, self.intervals, len(self.table)
         if intervals < 1 or any(a >= b for a, b in zip(self.cuts, self.cuts[1:], strict=False)):
             raise IntsimError(f"cut points must be at least two and strictly ascending, got {self.cuts}")
-        if self.cuts[0] < self.x.lo or self.cuts[-1] > self.x.hi:
-            raise IntsimError(f"cut points {self.cuts[0]}..{self.cuts[-1]} leave {self.x} = [{self.x.lo}, {self.x.hi}]")
+        if self.cuts[0] < x.lo or self.cuts[-1] > x.hi:
+            raise IntsimError(f"cut points {self.cuts[0]}..{self.cuts[-1]} leave {x} = [{x.lo}, {x.hi}]")
         if self.bins < 1:
             raise IntsimError(f"bins must be at least 1, got {self.bins}")
-        if len(self.mantissas) != intervals or len(self.shifts) != intervals:
-            raise IntsimError(f"{intervals} intervals need as many mantissas and shifts, got {len(self.mantissas)} and {len(self.shifts)}")
-        words = self.bases[-1] + 1
-        if len(self.table) != words:
-            raise IntsimError(f"{intervals} intervals with {self.bins} bins need {words} table words, got {len(self.table)}")
-        if min(self.table) < self.y.lo or max(self.table) > self.y.hi:
-            raise IntsimError(f"table words {min(self.table)}..{max(self.table)} leave {self.y} = [{self.y.lo}, {self.y.hi}]")
+        if words != self.bases[-1] + 1:
+            raise IntsimError(
+                f"{intervals} intervals with {self.bins} bins need {self.bases[-1] + 1} table words, got {words}"
+            )
+        if min(self.table) < y.lo or max(self.table) > y.hi:
+            raise IntsimError(f"table words {min(self.table)}..{max(self.table)} leave {y} = [{y.lo}, {y.hi}]")
+
+    def _check_scales(self) -> None:
+        counts = len(self.mantissas), len(self.shifts)
+        if counts != (self.intervals, self.intervals):
+            raise IntsimError(f"{self.intervals} intervals need as many mantissas and shifts, got {counts}")
         for I, (mantissa, shift) in enumerate(zip(self.mantissas, self.shifts, strict=True)):
             top = (self.cuts[I + 1] - self.cuts[I]) * mantissa
             if mantissa < 1 or not 0 <= shift <= 62 or top >> 63:
-                raise IntsimError(f"interval {I}: dx * {mantissa} needs {top.bit_length()} bits, 63 are available; use fewer t_bits")
+                raise IntsimError(
+                    f"interval {I}: mantissa {mantissa} and shift {shift} give a product of {top.bit_length()} bits; "
+                    "63 bits and shifts 0..62 are available: use fewer t_bits"
+                )
             if top >> shift >= self.segments[I] << self.t_bits:
-                raise IntsimError(f"interval {I}: the scale {mantissa} >> {shift} passes the last segment; round it down")
-        if self.widths["product"] > 63:
-            raise IntsimError(f"step * t needs {self.widths['product']} bits, 63 are available; use fewer t_bits")
+                raise IntsimError(
+                    f"interval {I}: the scale {mantissa} >> {shift} passes the last segment; round it down"
+                )
 
     @property
     def inputs(self) -> Mapping[str, Format]:
