@@ -1,0 +1,1 @@
+"""What runs before integer inference: quantisers, calibration, equivalent transforms, bit allocation."""
