@@ -2,6 +2,7 @@
 
 from intsim.formats.base import Format
 from intsim.formats.fixed import Fixed, Int
+from intsim.formats.minifloat import BFloat16, Float16, Minifloat
 from intsim.formats.parse import parse
 
-__all__ = ["Fixed", "Format", "Int", "parse"]
+__all__ = ["BFloat16", "Fixed", "Float16", "Format", "Int", "Minifloat", "parse"]
