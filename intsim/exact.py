@@ -8,7 +8,8 @@ Conventions of an ``@exact`` function:
 
 * its arguments are integers, or arrays of integers that it indexes;
 * an array it writes is a parameter whose name begins with ``out``;
-* it uses no float, no ``/``, no NumPy function that returns floats;
+* it uses no float, no ``/``, no NumPy function that returns floats: compiling it refuses them
+  (:mod:`intsim.integers_only`);
 * a shift count stays below 64 (clamp it: machine shifts wrap, Python's do not).
 
 Compiled code is cached on disk under a name made from the source of the function and of all its helpers
@@ -21,7 +22,6 @@ import enum
 import functools
 import hashlib
 import inspect
-import os
 import types
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -30,6 +30,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
+
+from intsim.files import cache_root
 
 __all__ = ["cache_dir", "compiled", "exact", "helpers", "is_plain", "operators", "plain", "run"]
 
@@ -82,9 +84,15 @@ def compiled(fn: Callable[..., Any], *, cache: bool = True) -> Callable[..., Any
     clone = types.FunctionType(fn.__code__, namespace, fn.__name__, fn.__defaults__, fn.__closure__)
     clone.__qualname__ = fn.__qualname__
     clone.__module__ = fn.__module__
-    dispatcher = numba.njit(clone)
-    if cache:
-        _enable_cache(dispatcher, cache_dir() / _digest(fn))
+    if fn.__module__.startswith("intsim.kernels."):
+        dispatcher = numba.njit(clone)  # may hold integers in floats, within a bound it asserts
+    else:
+        from intsim.integers_only import IntegerCompiler
+
+        dispatcher = numba.njit(clone, pipeline_class=IntegerCompiler)
+    digest = _digest(fn) if cache else None
+    if digest:
+        _enable_cache(dispatcher, cache_dir() / digest)
     return dispatcher
 
 
@@ -107,17 +115,16 @@ def _enable_cache(dispatcher: Any, folder: Path) -> None:
 
 
 def cache_dir() -> Path:
-    """Where compiled operators are kept: ``$INTSIM_CACHE_DIR``, else the user's cache folder."""
-    chosen = os.environ.get("INTSIM_CACHE_DIR")
-    if chosen:
-        return Path(chosen) / "operators"
-    root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(root) / "intsim" / "operators"
+    """Where compiled operators are kept."""
+    return cache_root() / "operators"
 
 
 @functools.cache
-def _digest(fn: Callable[..., Any]) -> str:
-    """A name that changes when the source of `fn`, of a helper or of a constant they use changes."""
+def _digest(fn: Callable[..., Any]) -> str | None:
+    """A name that changes when the source of `fn`, of a helper or of a constant they use changes.
+
+    None where there is no source to watch (a function typed at a prompt): then nothing is cached.
+    """
     seen: dict[str, Callable[..., Any]] = {}
 
     def visit(f: Callable[..., Any]) -> None:
@@ -132,11 +139,19 @@ def _digest(fn: Callable[..., Any]) -> str:
     for key in sorted(seen):
         f = seen[key]
         digest.update(key.encode())
-        digest.update(inspect.getsource(f).encode())
-        for name in f.__code__.co_names:
-            value = f.__globals__.get(name)
+        try:
+            digest.update(inspect.getsource(f).encode())
+        except (OSError, TypeError):
+            return None
+        used = {name: f.__globals__.get(name) for name in f.__code__.co_names}
+        used["__defaults__"] = f.__defaults__
+        for name, cell in zip(f.__code__.co_freevars, f.__closure__ or (), strict=True):
+            used[name] = cell.cell_contents
+        for name, value in used.items():
             if isinstance(value, (int, tuple, enum.Enum)):
                 digest.update(f"{name}={value!r}".encode())
+            elif isinstance(value, np.ndarray):
+                digest.update(f"{name}={value.dtype}{value.shape}".encode() + value.tobytes())
     return f"{fn.__name__}-{digest.hexdigest()[:16]}"
 
 
@@ -160,8 +175,10 @@ def run(fn: Callable[..., Any], *args: Any) -> Any:
 
     Raises
     ------
-    OverflowError
-        Un-compiled only: an output value does not fit the output array's dtype.
+    OverflowError, TypeError
+        Un-compiled only: an output value does not fit the output array's dtype, or is no integer.
+    FloatInOperator
+        Compiled only: the operator computes with floats.
     """
     if not _plain.get():
         return compiled(fn)(*args)
@@ -188,6 +205,8 @@ def _unbounded(value: Any) -> Any:
 def _store(name: str, given: np.ndarray, computed: np.ndarray) -> None:
     bound = np.iinfo(given.dtype)
     for value in computed.flat:
+        if not isinstance(value, (int, np.integer)):
+            raise TypeError(f"{name}: {value!r} is not an integer; an @exact operator holds integers only")
         if not bound.min <= value <= bound.max:
             raise OverflowError(f"{name}: {value} does not fit {given.dtype} [{bound.min}, {bound.max}]")
     given[...] = computed.astype(given.dtype)

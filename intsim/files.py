@@ -8,7 +8,15 @@ from pathlib import Path
 
 from intsim.errors import IntsimError
 
-__all__ = ["make_folder", "write_bytes", "write_text"]
+__all__ = ["cache_root", "make_folder", "write_bytes", "write_text"]
+
+
+def cache_root() -> Path:
+    """Where everything that can be made again is kept: ``$INTSIM_CACHE_DIR``, else the user's cache folder."""
+    chosen = os.environ.get("INTSIM_CACHE_DIR")
+    if chosen:
+        return Path(chosen)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "intsim"
 
 
 def write_text(path: str | Path, text: str) -> None:
