@@ -12,7 +12,7 @@ behind the multiplier); the fraction has `t_bits` bits, derived from the table; 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -110,6 +110,63 @@ class NLI(Unit):
                 raise IntsimError(
                     f"interval {I}: the scale {mantissa} >> {shift} passes the last segment; round it down"
                 )
+
+    @classmethod
+    def design(
+        cls,
+        fn: str | Callable[[np.ndarray], Any],
+        x: Fixed,
+        y: Fixed,
+        *,
+        intervals: int = 10,
+        bins: int = 32,
+        objective: str = "mean_relative",
+        tau: float | None = None,
+        saturate: bool = False,
+        domain: tuple[float, float] | None = None,
+        rounding: Rounding = TIES_TO_POS,
+        solver: str = "auto",
+        progress: Callable[[float], None] | None = None,
+    ) -> NLI:
+        """The best table for a function: cut points by dynamic programming over the input grid.
+
+        See :func:`intsim.tables.design.nli.design` for what is minimised and how.
+
+        Parameters
+        ----------
+        fn : name of a known function, or any callable on float64 arrays
+        x, y : formats of input and output
+        intervals, bins : the layout; the paper's is 10 intervals of 32 bins
+        objective : ``"mean_relative"`` (error over ``max(|f|, tau)``), ``"mean_absolute"`` or ``"max_absolute"``
+        tau : smallest magnitude that counts fully in a relative error; default one unit in the last place of `y`
+        saturate : let values outside `y` become its ends instead of refusing them
+        domain : real interval that matters; inputs outside it are clamped. Default: all of `x`
+        rounding : of the interpolated step
+        solver : ``"auto"``, ``"exact"``, ``"multigrid"`` or ``"equal"`` (equally spaced cuts)
+        progress : called with the fraction done
+
+        Raises
+        ------
+        IntsimError
+            The function is not finite or does not fit `y` somewhere (the message names the first such input);
+            more intervals than grid steps; intermediates above 63 bits.
+        """
+        from intsim.tables.design.nli import design
+
+        return design(
+            fn,
+            x,
+            y,
+            intervals=intervals,
+            bins=bins,
+            objective=objective,
+            tau=tau,
+            saturate=saturate,
+            domain=domain,
+            rounding=rounding,
+            solver=solver,
+            progress=progress,
+        )
 
     @property
     def inputs(self) -> Mapping[str, Format]:

@@ -1,0 +1,108 @@
+"""From a function to an :class:`~intsim.tables.nli.NLI` unit."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from intsim.errors import IntsimError, UnknownName
+from intsim.formats import Fixed
+from intsim.rounding import Rounding
+from intsim.tables.design.problem import Problem, Target, function_and_name
+from intsim.tables.design.scales import scale
+from intsim.tables.nli import NLI
+
+__all__ = ["design", "target_for", "unit_from_cuts"]
+
+
+def design(
+    fn: str | Callable[[np.ndarray], Any],
+    x: Fixed,
+    y: Fixed,
+    *,
+    intervals: int,
+    bins: int,
+    objective: str,
+    tau: float | None,
+    saturate: bool,
+    domain: tuple[float, float] | None,
+    rounding: Rounding,
+    solver: str,
+    progress: Callable[[float], None] | None,
+) -> NLI:
+    """The unit; parameters as :meth:`intsim.tables.nli.NLI.design`."""
+    function, name = function_and_name(fn)
+    target = target_for(function, x, y, domain, saturate)
+    problem = Problem.pose(target, intervals=intervals, bins=bins, objective=objective, tau=tau, rounding=rounding)
+    if solver not in ("auto", "equal"):
+        raise UnknownName("solver", solver, ("auto", "equal"))
+    cuts = np.linspace(0, problem.size - 1, intervals + 1).astype(np.int64)
+    return unit_from_cuts(problem, cuts, name, origin="equally spaced cut points")
+
+
+def target_for(
+    function: Callable[[np.ndarray], Any],
+    x: Fixed,
+    y: Fixed,
+    domain: tuple[float, float] | None,
+    saturate: bool,
+) -> Target:
+    """The function between its formats, limited to `domain`.
+
+    Raises
+    ------
+    IntsimError
+        Formats that are not fixed point, or a domain that holds no code of `x`.
+    """
+    for port, fmt in (("x", x), ("y", y)):
+        if not isinstance(fmt, Fixed):
+            raise IntsimError(f"{port} must be a fixed-point format such as Fixed(16, 12), got {fmt!r}")
+    first, last = x.lo, x.hi
+    if domain is not None:
+        lo, hi = (float(end) for end in domain)
+        # clip before the conversion: an infinite end means the end of the format
+        first = int(np.ceil(np.clip(np.ldexp(lo, x.frac), x.lo, x.hi)))
+        last = int(np.floor(np.clip(np.ldexp(hi, x.frac), x.lo, x.hi)))
+        if not lo < hi or first >= last:
+            raise IntsimError(
+                f"the domain [{lo}, {hi}] holds fewer than two codes of {x} = "
+                f"[{float(x.decode(x.lo))}, {float(x.decode(x.hi))}]; use a wider domain or a finer format"
+            )
+    return Target(function, x, y, first, last, saturate)
+
+
+def unit_from_cuts(problem: Problem, cuts: np.ndarray, name: str, origin: str) -> NLI:
+    """The unit whose cut points are the grid points `cuts` (indices, ascending).
+
+    On a sampled grid the last point may lie short of the domain's end; a cut there is moved to the end.
+    """
+    target = problem.target
+    codes = [target.first + problem.stride * int(c) for c in cuts]
+    if int(cuts[-1]) == problem.size - 1:
+        codes[-1] = target.last
+    positions: list[float] = []
+    mantissas, shifts = [], []
+    last = problem.intervals - 1
+    for I, (left, right) in enumerate(itertools.pairwise(codes)):
+        n = 1 if I in (0, last) else problem.bins
+        mantissa, shift = scale(right - left, n, problem.t_bits, problem.mantissa_bits)
+        mantissas.append(mantissa)
+        shifts.append(shift)
+        positions += [left + (right - left) * k / n for k in range(n)]
+    positions.append(codes[-1])
+    return NLI(
+        x=target.x,
+        y=target.y,
+        cuts=tuple(codes),
+        bins=problem.bins,
+        mantissas=tuple(mantissas),
+        shifts=tuple(shifts),
+        t_bits=problem.t_bits,
+        table=tuple(target.words(np.array(positions)).tolist()),
+        rounding=problem.rounding,
+        fn=name,
+        origin=origin,
+    )

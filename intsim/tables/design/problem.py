@@ -1,0 +1,219 @@
+"""What a table has to approximate: a function on the codes of an input format, and what an error there costs."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from intsim.errors import IntsimError, UnknownName
+from intsim.formats import Fixed
+from intsim.rounding import Rounding
+from intsim.tables import functions
+from intsim.tables.design.scales import position_bits, scales
+
+__all__ = ["OBJECTIVES", "Problem", "Target", "function_and_name"]
+
+OBJECTIVES = ("mean_relative", "mean_absolute", "max_absolute")
+
+_GRID = 1 << 16  # points of the finest grid; wider inputs are sampled at equal steps
+_WORDS = 1 << 23  # knots kept in memory: grid points times bins
+
+
+@dataclass(frozen=True, eq=False)
+class Target:
+    """A function between two fixed-point formats, with the checks that a table needs.
+
+    Parameters
+    ----------
+    function : real function, vectorised over float64
+    x, y : formats
+    first, last : the codes of `x` that bound the domain
+    saturate : values outside `y` become its ends
+    """
+
+    function: Callable[[np.ndarray], Any]
+    x: Fixed
+    y: Fixed
+    first: int
+    last: int
+    saturate: bool
+
+    def values(self, codes: np.ndarray) -> np.ndarray:
+        """The function at (possibly fractional) codes of `x`, in units of the last place of `y`, limited to it.
+
+        Raises
+        ------
+        IntsimError
+            The function is not finite, or does not fit `y` and `saturate` is not set; names the first such input.
+        """
+        real = np.ldexp(codes.astype(np.float64), -self.x.frac)
+        with np.errstate(all="ignore"):
+            values = np.asarray(self.function(real), dtype=np.float64)
+        if values.shape != real.shape:
+            values = np.broadcast_to(values, real.shape)
+        unusable = np.isnan(values) if self.saturate else ~np.isfinite(values)
+        if np.any(unusable):
+            at = int(np.argmax(unusable))
+            remedy = "pass domain=(lo, hi) where it is defined"
+            if not np.isnan(values[at]):
+                remedy += ", or saturate=True"
+            raise IntsimError(f"the function is {values[at]} at x = {real[at]} (code {codes[at]}); {remedy}")
+        scaled = np.ldexp(values, self.y.frac)
+        rounded = np.rint(scaled)
+        outside = (rounded < self.y.lo) | (rounded > self.y.hi)
+        if np.any(outside) and not self.saturate:
+            at = int(np.argmax(outside))
+            raise IntsimError(
+                f"the function is {values[at]} at x = {real[at]} (code {codes[at]}), outside {self.y} = "
+                f"[{float(self.y.decode(self.y.lo))!r}, {float(self.y.decode(self.y.hi))!r}]; use a wider output "
+                "format, pass domain=(lo, hi), or pass saturate=True"
+            )
+        return np.clip(scaled, self.y.lo, self.y.hi)
+
+    def words(self, codes: np.ndarray) -> np.ndarray:
+        """Table words: the function at `codes`, as codes of `y` (ties to even)."""
+        return np.clip(np.rint(self.values(codes)), self.y.lo, self.y.hi).astype(np.int64)
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """A target sampled on a grid of input codes, with the weight of an error at each point.
+
+    The cost of a table is, over all grid points, the sum (or the maximum) of ``weight * |y - f|``, where ``y`` is
+    what the finished unit computes: rounded words, truncated scale, truncated position, rounded output. Nothing is
+    idealised. On the finest grid the points are all codes of the domain unless the input has more than 2**16.
+
+    Attributes
+    ----------
+    stride : codes between two grid points
+    f : (N,) the function, in units of the last place of `y`
+    weight : (N,) cost of an error of one such unit
+    least : (N,) cost that rounding to `y` makes unavoidable
+    knots : ((N - 1) * bins + 1,) table words at every position a knot can have, `bins` per grid step
+    mantissas, shifts : (N,) scale of an inner interval, by its span in grid steps; ``outer_*`` of an outer one
+    """
+
+    target: Target
+    intervals: int
+    bins: int
+    objective: str
+    tau: float
+    rounding: Rounding
+    t_bits: int
+    mantissa_bits: int
+    stride: int
+    f: np.ndarray
+    weight: np.ndarray
+    least: np.ndarray
+    knots: np.ndarray
+    mantissas: np.ndarray
+    shifts: np.ndarray
+    outer_mantissas: np.ndarray
+    outer_shifts: np.ndarray
+
+    @classmethod
+    def pose(
+        cls,
+        target: Target,
+        *,
+        intervals: int,
+        bins: int,
+        objective: str,
+        tau: float | None,
+        rounding: Rounding,
+        stride: int | None = None,
+    ) -> Problem:
+        """The problem on the grid of every `stride`-th code (default: the finest grid that is kept)."""
+        if objective not in OBJECTIVES:
+            raise UnknownName("objective", str(objective), OBJECTIVES)
+        if intervals < 1 or bins < 1:
+            raise IntsimError(f"a table has at least 1 interval and 1 bin, got {intervals} and {bins}")
+        span = target.last - target.first
+        if span < intervals:
+            raise IntsimError(
+                f"{intervals} intervals need {intervals + 1} input codes, the domain has {span + 1}; "
+                f"use intervals={max(span, 1)} or a finer input format"
+            )
+        if stride is None:
+            stride = 1
+            while span // stride + 1 > _GRID or (span // stride) * bins + 1 > _WORDS:
+                stride *= 2
+        if span // stride < intervals:
+            raise IntsimError(f"{bins} bins leave fewer than {intervals} grid steps in memory; use fewer bins")
+        points = target.first + stride * np.arange(span // stride + 1, dtype=np.int64)
+        f = target.values(points)
+        steps = np.arange((points.size - 1) * bins + 1, dtype=np.int64)
+        knots = target.words(target.first + steps * (stride / bins))
+        if tau is None:
+            tau = 2.0**-target.y.frac
+        if not tau > 0:
+            raise IntsimError(f"tau must be above 0, got {tau}; the default is one unit in the last place of y")
+        magnitude = np.maximum(np.abs(f), tau * 2.0**target.y.frac)
+        weight = 1.0 / magnitude if objective == "mean_relative" else np.ones(f.size)
+        rise = int(knots.max() - knots.min())
+        t_bits, mantissa_bits = position_bits(rise, span.bit_length())
+        if points.size < 4 * intervals * bins:  # grids so small that bins may be shorter than a code
+            mantissa_bits = min(max(mantissa_bits, t_bits + bins.bit_length()), 63 - span.bit_length())
+        spans = stride * np.arange(points.size, dtype=np.int64)
+        inner, outer = (scales(spans, n, t_bits, mantissa_bits) for n in (bins, 1))
+        return cls(
+            target=target,
+            intervals=intervals,
+            bins=bins,
+            objective=objective,
+            tau=tau,
+            rounding=rounding,
+            t_bits=t_bits,
+            mantissa_bits=mantissa_bits,
+            stride=stride,
+            f=f,
+            weight=weight,
+            least=weight * np.abs(np.clip(np.rint(f), target.y.lo, target.y.hi) - f),
+            knots=knots,
+            mantissas=inner[0],
+            shifts=inner[1],
+            outer_mantissas=outer[0],
+            outer_shifts=outer[1],
+        )
+
+    @property
+    def size(self) -> int:
+        """Grid points."""
+        return self.f.size
+
+    def coarser(self, factor: int) -> Problem:
+        """The same problem on every `factor`-th grid point."""
+        span = (self.size - 1) // factor
+        grid = slice(0, span * factor + 1, factor)
+        spans = slice(0, span * factor + 1, factor)
+        return dataclasses.replace(
+            self,
+            stride=self.stride * factor,
+            f=self.f[grid],
+            weight=self.weight[grid],
+            least=self.least[grid],
+            knots=self.knots[: span * factor * self.bins + 1 : factor],
+            mantissas=self.mantissas[spans],
+            shifts=self.shifts[spans],
+            outer_mantissas=self.outer_mantissas[spans],
+            outer_shifts=self.outer_shifts[spans],
+        )
+
+
+def function_and_name(fn: str | Callable[[np.ndarray], Any]) -> tuple[Callable[[np.ndarray], Any], str]:
+    """A real function and the name that a unit stores for it.
+
+    A callable that merely shares its name with a known function is stored as ``user_<name>``, so that nobody
+    takes the known function for what it approximates.
+    """
+    if isinstance(fn, str):
+        return functions.find(fn), fn
+    if not callable(fn):
+        raise IntsimError(f"fn must be a function's name or a callable, got {type(fn).__name__}")
+    name = getattr(fn, "__name__", type(fn).__name__)
+    known = functions.lookup(name)
+    return fn, name if known is None or known is fn else f"user_{name}"
