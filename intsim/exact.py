@@ -33,7 +33,7 @@ import numpy as np
 
 from intsim.files import cache_root
 
-__all__ = ["cache_dir", "compiled", "exact", "helpers", "is_plain", "operators", "plain", "run"]
+__all__ = ["cache_dir", "compiled", "exact", "helpers", "is_plain", "offline", "operators", "plain", "run"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -48,17 +48,23 @@ def exact(fn: F) -> F:
     return fn
 
 
+def offline(fn: F) -> F:
+    """Mark `fn` as design-time code: :func:`compiled` serves it too, it may use floats, and no unit may call it."""
+    fn.__offline__ = True  # type: ignore[attr-defined]
+    return fn
+
+
 def operators() -> dict[str, Callable[..., Any]]:
     """Every operator marked so far, by qualified name."""
     return dict(_operators)
 
 
 def helpers(fn: Callable[..., Any]) -> dict[str, Callable[..., Any]]:
-    """The ``@exact`` functions that `fn` calls directly, by the global name it uses for them."""
+    """The ``@exact`` (or ``@offline``) functions that `fn` calls directly, by the global name it uses for them."""
     found: dict[str, Callable[..., Any]] = {}
     for name in fn.__code__.co_names:
         value: Any = fn.__globals__.get(name)
-        if getattr(value, "__exact__", False):
+        if getattr(value, "__exact__", False) or getattr(value, "__offline__", False):
             found[name] = value
     return found
 
@@ -84,8 +90,9 @@ def compiled(fn: Callable[..., Any], *, cache: bool = True) -> Callable[..., Any
     clone = types.FunctionType(fn.__code__, namespace, fn.__name__, fn.__defaults__, fn.__closure__)
     clone.__qualname__ = fn.__qualname__
     clone.__module__ = fn.__module__
-    if fn.__module__.startswith("intsim.kernels."):
-        dispatcher = numba.njit(clone)  # may hold integers in floats, within a bound it asserts
+    if fn.__module__.startswith("intsim.kernels.") or getattr(fn, "__offline__", False):
+        # kernels may hold integers in floats, within a bound they assert; design-time code may use floats
+        dispatcher = numba.njit(clone, nogil=True)
     else:
         from intsim.integers_only import IntegerCompiler
 
