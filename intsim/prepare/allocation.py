@@ -95,11 +95,11 @@ def allocate(
     if solution.x is None:
         raise IntsimError(_infeasible(limits))
     choice = solution.x.reshape(layers, columns).argmax(axis=1)
-    rows = np.arange(layers)
+    layer = np.arange(layers)
     return Allocation(
         bits=tuple(int(widths[c]) for c in choice),
-        objective=float(perturbation[rows, choice].sum()),
-        used={limit.name: float(np.asarray(limit.cost)[rows, choice].sum()) for limit in limits},
+        objective=float(perturbation[layer, choice].sum()),
+        used={limit.name: float(np.asarray(limit.cost)[layer, choice].sum()) for limit in limits},
     )
 
 

@@ -1,0 +1,108 @@
+"""Activation ranges from data: what each tensor, token or channel reaches, with the tails cut where asked."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from intsim.errors import IntsimError
+
+__all__ = ["Axis", "Calibration", "Observer"]
+
+
+class Axis(enum.Enum):
+    """Which activations ``x[tokens, channels]`` share a range."""
+
+    TENSOR = "tensor"
+    TOKEN = "token"
+    CHANNEL = "channel"
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Ranges observed, and how many values they rest on.
+
+    Attributes
+    ----------
+    low, high : float64, a scalar, or one value per channel
+    count : activations seen
+    """
+
+    low: np.ndarray
+    high: np.ndarray
+    count: int
+
+    def scale(self, bits: int, symmetric: bool = True) -> np.ndarray:
+        """Real value of one code: ``max|x| / (2**(bits-1) - 1)``, else ``(high - low) / (2**bits - 1)`` with zero inside."""
+        if symmetric:
+            span = np.maximum(np.abs(self.low), np.abs(self.high)) / ((1 << (bits - 1)) - 1)
+        else:
+            span = (np.maximum(self.high, 0) - np.minimum(self.low, 0)) / ((1 << bits) - 1)
+        return np.where(span > 0, span, 1.0)
+
+
+@dataclass
+class Observer:
+    """Collects ranges batch by batch.
+
+    Parameters
+    ----------
+    axis : which activations share a range. ``TOKEN`` gives the range of the widest token: what a table or an
+        accumulator must hold when each token has its own scale
+    percentile : share of the values kept, in percent; 100 keeps the extremes
+
+    Notes
+    -----
+    A percentile is taken per batch and averaged over batches, weighted by their size; extremes are kept over all.
+    """
+
+    axis: Axis = Axis.TENSOR
+    percentile: float = 100.0
+    _low: np.ndarray | None = field(default=None, repr=False)
+    _high: np.ndarray | None = field(default=None, repr=False)
+    _rows: int = field(default=0, repr=False)
+    _count: int = field(default=0, repr=False)
+
+    def __post_init__(self) -> None:
+        if not 50 < self.percentile <= 100:
+            raise IntsimError(f"percentile must lie in (50, 100], got {self.percentile}")
+
+    def add(self, activations: np.ndarray) -> None:
+        """Observe a batch ``[..., channels]``.
+
+        Raises
+        ------
+        IntsimError
+            Empty or not finite, or another number of channels than before.
+        """
+        batch = np.asarray(activations, dtype=np.float64)
+        if batch.ndim < 1 or not batch.size or not np.all(np.isfinite(batch)):
+            raise IntsimError(f"a batch must be finite and not empty, got shape {batch.shape}")
+        rows = batch.reshape(-1, batch.shape[-1])
+        low, high = self._ends(rows)
+        if self._low is None or self._high is None:
+            self._low, self._high = low, high
+        elif np.shape(low) != np.shape(self._low):
+            raise IntsimError(f"expected {np.shape(self._low)} channels as before, got {np.shape(low)}")
+        elif self.percentile == 100:
+            self._low, self._high = np.minimum(self._low, low), np.maximum(self._high, high)
+        else:
+            share = len(rows) / (self._rows + len(rows))
+            self._low = self._low + (low - self._low) * share
+            self._high = self._high + (high - self._high) * share
+        self._rows += len(rows)
+        self._count += batch.size
+
+    def _ends(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        along = {Axis.TENSOR: None, Axis.TOKEN: 1, Axis.CHANNEL: 0}[self.axis]
+        low = np.asarray(np.percentile(rows, 100 - self.percentile, axis=along))
+        high = np.asarray(np.percentile(rows, self.percentile, axis=along))
+        return (low.min(), high.max()) if self.axis is Axis.TOKEN else (low, high)
+
+    def result(self) -> Calibration:
+        """The ranges so far."""
+        if self._low is None or self._high is None:
+            raise IntsimError("nothing observed yet; add at least one batch")
+        return Calibration(np.asarray(self._low), np.asarray(self._high), self._count)
