@@ -1,0 +1,1 @@
+"""Small parts that units are built from."""
