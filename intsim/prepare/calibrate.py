@@ -35,7 +35,7 @@ class Calibration:
     count: int
 
     def scale(self, bits: int, symmetric: bool = True) -> np.ndarray:
-        """Real value of one code: ``max|x| / (2**(bits-1) - 1)``, else ``(high - low) / (2**bits - 1)`` with zero inside."""
+        """Real value of one code: ``max|x|`` over the largest code, else ``high - low`` over all codes, zero inside."""
         if symmetric:
             span = np.maximum(np.abs(self.low), np.abs(self.high)) / ((1 << (bits - 1)) - 1)
         else:
