@@ -1,0 +1,6 @@
+"""From a unit to checked hardware: Verilog, simulation, verification, synthesis, place and route."""
+
+from hdl.flow.emission import rtl
+from hdl.flow.simulation import model
+
+__all__ = ["model", "rtl"]

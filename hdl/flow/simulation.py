@@ -1,0 +1,307 @@
+"""RTL as a NumPy function."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hdl.flow.build import SIMULATORS, Source, library
+from hdl.flow.emission import Rtl, rtl
+from hdl.wrap.packing import Packing
+from intsim.errors import IntsimError, UnknownName
+from intsim.unit import Unit
+
+__all__ = ["Model", "NoAnswer", "Run", "WrongAnswers", "model"]
+
+TIMEOUT = 100_000
+"""Clock cycles without any transfer after which a design counts as hanging."""
+
+_DRAIN = 64  # cycles after the last answer in which another one would be noticed
+_CHUNK = 1 << 20  # beats per call, so that buffers stay small
+
+
+class NoAnswer(IntsimError):
+    """The design stopped: no transfer for as many cycles as the time-out says."""
+
+
+class WrongAnswers(IntsimError):
+    """The design answers, but not as often as asked, or it breaks the stream's rules.
+
+    Attributes
+    ----------
+    row : index of the first row concerned, where that is known
+    """
+
+    def __init__(self, message: str, row: int | None = None):
+        super().__init__(message)
+        self.row = row
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of the simulation: clock cycles in all, and until the first answer."""
+
+    cycles: int
+    first_answer: int
+
+
+class _Job(ctypes.Structure):
+    _fields_ = (
+        ("inputs", ctypes.c_void_p),
+        ("in_beats", ctypes.c_int64),
+        ("outputs", ctypes.c_void_p),
+        ("capacity", ctypes.c_int64),
+        ("expected", ctypes.c_int64),
+        ("timeout", ctypes.c_int64),
+        ("drain", ctypes.c_int64),
+        ("stall_in", ctypes.c_int64),
+        ("stall_out", ctypes.c_int64),
+        ("seed", ctypes.c_uint64),
+        ("cycles", ctypes.c_int64),
+        ("accepted", ctypes.c_int64),
+        ("out_beats", ctypes.c_int64),
+        ("answers", ctypes.c_int64),
+        ("first_answer", ctypes.c_int64),
+    )
+
+
+_DONE, _TIMEOUT, _TOO_MANY, _UNSTABLE = range(4)
+
+
+class Model:
+    """The RTL of a unit, called like the unit itself.
+
+    Parameters
+    ----------
+    unit : whose ports it has
+    source : Verilog, with the ports of :class:`hdl.wrap.axi_stream.AxiStream`
+    inputs, outputs : where each port lies in the two streams
+    simulator : ``cxxrtl`` or ``verilator``
+    timeout : cycles without any transfer after which the design counts as hanging
+
+    Attributes
+    ----------
+    last_run : Run
+        Cycles of the latest call.
+    library : path of the compiled simulation
+
+    Notes
+    -----
+    Every call begins with a reset. The design's state is not shared between models, and a model may be used from
+    one thread at a time.
+    """
+
+    def __init__(
+        self,
+        unit: Unit,
+        source: Source,
+        inputs: Packing,
+        outputs: Packing,
+        simulator: str = "cxxrtl",
+        *,
+        timeout: int = TIMEOUT,
+        trace: bool = False,
+    ):
+        self.unit = unit
+        self.source = source
+        self.inputs = inputs
+        self.outputs = outputs
+        self.simulator = simulator
+        self.timeout = timeout
+        self.last_run = Run(0, -1)
+        self.library = library(source, inputs, outputs, simulator, trace=trace)
+        self._code = _load(self.library)
+        self._dut = ctypes.c_void_p(self._code.dut_create())
+        self._per_row = _per_row(unit) if unit.is_row else ()
+
+    def __del__(self):
+        dut = getattr(self, "_dut", None)
+        if dut:
+            self._code.dut_destroy(dut)
+            self._dut = None
+
+    def __call__(self, *arrays: Any, stalls: float | tuple[float, float] = 0.0, seed: int = 0) -> Any:
+        """What the RTL computes.
+
+        Parameters
+        ----------
+        *arrays : as for the unit
+        stalls : probability of a pause in each cycle, of the sender and of the receiver
+        seed : of the pauses
+
+        Raises
+        ------
+        NoAnswer, WrongAnswers
+            The design hangs, answers too often or too seldom, or changes what it offers before it is taken.
+        IntsimError
+            Inputs that the unit does not take.
+        """
+        columns, shape = self.unit._admit(arrays)
+        results = self._rows(columns, stalls, seed) if self.unit.is_row else self._elements(columns, stalls, seed)
+        shaped = tuple(self.unit._restore(column, shape) for column in results)
+        return shaped[0] if len(shaped) == 1 else shaped
+
+    def _elements(self, columns: Sequence[np.ndarray], stalls, seed: int) -> list[np.ndarray]:
+        parts = []
+        total = columns[0].size
+        for start in range(0, total, _CHUNK):
+            chunk = [column[start : start + _CHUNK] for column in columns]
+            beats = self.drive(self.inputs.pack(chunk), chunk[0].size, chunk[0].size, stalls, seed + start)
+            if beats.size != chunk[0].size:
+                raise WrongAnswers(f"{self.source.top} gave {beats.size} answers to {chunk[0].size} inputs")
+            parts.append(self.outputs.unpack(beats))
+        return parts[0] if len(parts) == 1 else [np.concatenate(column) for column in zip(*parts, strict=True)]
+
+    def _rows(self, columns: Sequence[np.ndarray], stalls, seed: int) -> list[np.ndarray]:
+        parts = []
+        rows, n = columns[0].shape
+        step = max(_CHUNK // n, 1)
+        for start in range(0, rows, step):
+            chunk = [column[start : start + step] for column in columns]
+            count = chunk[0].shape[0]
+            capacity = count * (-(-n // self.outputs.lanes)) + 16
+            beats = self.drive(self.inputs.pack(chunk), capacity, count, stalls, seed + start)
+            parts.append(self._sort_rows(beats, count, n, start))
+        return [np.concatenate(column) for column in zip(*parts, strict=True)]
+
+    def _sort_rows(self, beats: np.ndarray, rows: int, n: int, first: int) -> list[np.ndarray]:
+        """Elements by row, checked: each row has as many as the unit's own answer."""
+        ends = np.flatnonzero(beats["last"])
+        counts = np.cumsum(self.outputs.kept(beats).sum(axis=1))[ends]
+        lengths = np.diff(counts, prepend=0)
+        wanted = 1 if all(self._per_row) else n
+        if lengths.size != rows or np.any(lengths != wanted):
+            wrong = np.flatnonzero(lengths[:rows] != wanted)
+            row = int(wrong[0]) if wrong.size else min(rows, lengths.size)
+            given = int(lengths[row]) if row < lengths.size else 0
+            raise WrongAnswers(
+                f"row {first + row}: {self.source.top} answers {given} elements, {wanted} are expected", first + row
+            )
+        shaped = [column[: rows * wanted].reshape(rows, wanted) for column in self.outputs.unpack(beats)]
+        return [column[:, -1] if one else column for column, one in zip(shaped, self._per_row, strict=True)]
+
+    def drive(self, beats: np.ndarray, capacity: int, expected: int, stalls=0.0, seed: int = 0) -> np.ndarray:
+        """Packed beats in, packed beats out.
+
+        Parameters
+        ----------
+        beats : array of ``inputs.record``
+        capacity : most beats the design may answer
+        expected : answers to wait for: rows where the output has ``last``, beats otherwise
+        stalls, seed : as for a call
+        """
+        before, after = stalls if isinstance(stalls, tuple) else (stalls, stalls)
+        for probability in (before, after):
+            if not 0 <= probability < 1:
+                raise IntsimError(f"stalls are probabilities from 0 to below 1, got {stalls}")
+        beats = np.ascontiguousarray(beats)
+        out = np.empty(capacity, dtype=self.outputs.record)
+        job = _Job(
+            inputs=beats.ctypes.data,
+            in_beats=beats.size,
+            outputs=out.ctypes.data,
+            capacity=capacity,
+            expected=expected,
+            timeout=self.timeout,
+            drain=_DRAIN,
+            stall_in=int(before * 2**32),
+            stall_out=int(after * 2**32),
+            seed=(seed ^ 0x9E3779B97F4A7C15) % 2**63,
+        )
+        outcome = self._code.dut_run(self._dut, ctypes.byref(job))
+        self.last_run = Run(job.cycles, job.first_answer)
+        top = self.source.top
+        if outcome == _TIMEOUT:
+            raise NoAnswer(
+                f"{top} made no transfer for {self.timeout} cycles after taking {job.accepted} of {beats.size} inputs "
+                f"and giving {job.answers} of {expected} answers; check valid and ready, or raise the time-out"
+            )
+        if outcome == _TOO_MANY:
+            raise WrongAnswers(f"{top} answers more often than it was asked: {beats.size} inputs, {expected} answers")
+        if outcome == _UNSTABLE:
+            raise WrongAnswers(f"{top} changes its answer in cycle {job.cycles} before it is taken (valid, not ready)")
+        return out[: job.out_beats]
+
+
+def model(
+    unit: Unit,
+    simulator: str = "cxxrtl",
+    rtl: str | Path | Sequence[str | Path] | None = None,
+    *,
+    top: str | None = None,
+    timeout: int = TIMEOUT,
+    trace: bool = False,
+    **options: Any,
+) -> Model:
+    """The RTL of `unit` as a NumPy function with the unit's own call signature.
+
+    Parameters
+    ----------
+    unit : any unit with hardware; with `rtl`, any unit
+    simulator : ``cxxrtl`` (Yosys) or ``verilator``: two independent programs
+    rtl : Verilog file or files to simulate instead, with the same ports
+    top : name of the top module; the unit's name by default
+    timeout : cycles without any transfer after which :class:`NoAnswer` is raised
+    trace : build with waveforms (Verilator only)
+    **options : the component's own, such as ``stages`` or ``lanes``
+
+    Returns
+    -------
+    Model
+    """
+    if simulator not in SIMULATORS:
+        raise UnknownName("simulator", simulator, SIMULATORS)
+    if rtl is None:
+        design = _emit(unit, top, options)
+        source = Source(design.top, {f"{design.top}.v": design.verilog()}, {})
+        return Model(unit, source, design.inputs, design.outputs, simulator, timeout=timeout, trace=trace)
+    inputs, outputs = _packings(unit, options)
+    source = _read([rtl] if isinstance(rtl, (str, Path)) else rtl, top or unit.name)
+    return Model(unit, source, inputs, outputs, simulator, timeout=timeout, trace=trace)
+
+
+def _emit(unit: Unit, top: str | None, options: dict[str, Any]) -> Rtl:
+    return rtl(unit, top=top, **options)
+
+
+def _packings(unit: Unit, options: dict[str, Any]) -> tuple[Packing, Packing]:
+    """Both streams of a unit whose RTL is given: from its own hardware if it has some, else from its ports."""
+    from hdl.registry import has_hardware
+
+    if has_hardware(unit):
+        design = rtl(unit, **options)
+        return design.inputs, design.outputs
+    lanes = options.get("lanes", 1)
+    return Packing.of(unit.inputs, lanes, unit.is_row), Packing.of(unit.outputs, lanes, unit.is_row)
+
+
+def _read(paths: Sequence[str | Path], top: str) -> Source:
+    """Verilog files, with every ``.mem`` file that stands beside them."""
+    files, memories = {}, {}
+    for path in map(Path, paths):
+        try:
+            files[path.name] = path.read_text(encoding="utf-8")
+            for beside in sorted(path.parent.glob("*.mem")):
+                memories[beside.name] = beside.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise IntsimError(f"cannot read {path}: {error}; give a Verilog file") from None
+    return Source(top, files, memories)
+
+
+def _per_row(unit: Unit) -> tuple[bool, ...]:
+    """For each output of a row unit, whether it is one value per row: seen from the shape of an answer."""
+    probe = unit(*(np.full((1, 2), max(fmt.lo, min(0, fmt.hi)), dtype=fmt.dtype) for fmt in unit.inputs.values()))
+    return tuple(column.ndim == 1 for column in (probe if isinstance(probe, tuple) else (probe,)))
+
+
+def _load(path: Path) -> Any:
+    code = ctypes.CDLL(str(path))
+    code.dut_create.restype = ctypes.c_void_p
+    code.dut_destroy.argtypes = [ctypes.c_void_p]
+    code.dut_run.argtypes = [ctypes.c_void_p, ctypes.c_void_p]
+    return code
