@@ -29,7 +29,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from amaranth.hdl import Module, Mux, Signal, Value
+from amaranth.hdl import Const, Module, Mux, Signal, Value
 from amaranth.lib.memory import ReadPort
 
 from intsim.errors import IntsimError
@@ -86,7 +86,7 @@ class Pipeline:
     advance : Signal, 1 while the registers move
     """
 
-    def __init__(self, m: Module, i: Any, o: Any, *, cuts: Collection[str] | None = None, ready: Any = 1):
+    def __init__(self, m: Module, i: Any, o: Any, *, cuts: Collection[str] | None = None, ready: Value | None = None):
         self.values = Values(self)
         self.payload = i.payload
         self.stage = 0
@@ -95,7 +95,7 @@ class Pipeline:
         self._i = i
         self._o = o
         self._cuts = cuts
-        self._ready = Const.cast(ready) if isinstance(ready, int) else ready
+        self._ready = Const(1) if ready is None else ready
         self._valids = [i.valid & self._ready]
         self._signals: dict[str, dict[int, Any]] = {}  # name -> stage -> signal, or a tuple of them
         self._wires: list = []
