@@ -2,5 +2,6 @@
 
 from hdl.flow.emission import rtl
 from hdl.flow.simulation import model
+from hdl.flow.verification import verify
 
-__all__ = ["model", "rtl"]
+__all__ = ["model", "rtl", "verify"]

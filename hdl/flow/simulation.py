@@ -89,6 +89,7 @@ class Model:
     last_run : Run
         Cycles of the latest call.
     library : path of the compiled simulation
+    stallable : whether the design has valid and ready on both sides
 
     Notes
     -----
@@ -113,6 +114,7 @@ class Model:
         self.outputs = outputs
         self.simulator = simulator
         self.timeout = timeout
+        self.stallable = True
         self.last_run = Run(0, -1)
         self.library = library(source, inputs, outputs, simulator, trace=trace)
         self._code = _load(self.library)

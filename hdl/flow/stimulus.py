@@ -1,0 +1,184 @@
+"""What to feed a unit with: every input there is, or corners, near-ties and random values.
+
+Row units get rows of every length up to the largest where that is few enough; otherwise rows that are equal
+throughout, one-hot, ramps, all at one end of the range, and random, of lengths 1, 2, 3, the largest and in between.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from intsim.formats import Format
+from intsim.unit import Unit
+
+__all__ = ["LIMIT", "Stimulus"]
+
+LIMIT = 1 << 24
+"""As many input combinations are tried exhaustively, and as many random ones beyond."""
+
+_CHUNK = 1 << 20
+_FIRST = 1 << 16  # the first batch also runs under stalls: keep it short
+
+Columns = tuple[np.ndarray, ...]
+
+
+@dataclass(frozen=True)
+class Stimulus:
+    """A plan of inputs for one unit.
+
+    Parameters
+    ----------
+    unit : any unit
+    seed : of the random part
+    vectors : random inputs (elements for a row unit) where not every input can be tried
+
+    Attributes
+    ----------
+    exhaustive : whether :meth:`batches` contains every input there is
+    total : inputs in all batches: elements, or rows of a row unit; an estimate for random rows
+    """
+
+    unit: Unit
+    seed: int = 0
+    vectors: int = LIMIT
+
+    @property
+    def formats(self) -> Sequence[Format]:
+        return list(self.unit.inputs.values())
+
+    @property
+    def combinations(self) -> int:
+        """Input combinations of one element."""
+        count = 1
+        for fmt in self.formats:
+            count *= fmt.hi - fmt.lo + 1
+        return count
+
+    @property
+    def exhaustive(self) -> bool:
+        return self._elements <= LIMIT
+
+    @property
+    def _elements(self) -> int:
+        if not self.unit.is_row:
+            return self.combinations
+        if self.unit.max_row > 24:  # type: ignore[attr-defined]
+            return LIMIT + 1
+        return sum(n * self.combinations**n for n in range(1, self.unit.max_row + 1))  # type: ignore[attr-defined]
+
+    @property
+    def total(self) -> int:
+        if not self.exhaustive:
+            return self.vectors
+        if not self.unit.is_row:
+            return self.combinations
+        return sum(self.combinations**n for n in range(1, self.unit.max_row + 1))  # type: ignore[attr-defined]
+
+    def batches(self) -> Iterator[Columns]:
+        """One array per input port, 1-D, or ``(rows, n)`` for a row unit."""
+        if self.exhaustive:
+            yield from self._all_rows() if self.unit.is_row else self._all_elements()
+            return
+        yield from self._directed()
+        yield from self._random_rows() if self.unit.is_row else self._random_elements()
+
+    def _all_elements(self) -> Iterator[Columns]:
+        bounds = [0, min(_FIRST, self.combinations), *range(_CHUNK, self.combinations, _CHUNK), self.combinations]
+        for start, stop in itertools.pairwise(sorted(set(bounds))):
+            yield self._digits(np.arange(start, stop), 1)[0]
+
+    def _all_rows(self) -> Iterator[Columns]:
+        for n in range(1, self.unit.max_row + 1):  # type: ignore[attr-defined]
+            for start in range(0, self.combinations**n, _CHUNK):
+                rows = self._digits(np.arange(start, min(start + _CHUNK, self.combinations**n)), n)
+                yield tuple(np.stack(port, axis=1) for port in zip(*rows, strict=True))
+
+    def _digits(self, index: np.ndarray, n: int) -> list[Columns]:
+        """Element combinations by number: mixed radix, the last port fastest."""
+        elements = []
+        for _ in range(n):
+            columns = []
+            for fmt in reversed(self.formats):
+                size = fmt.hi - fmt.lo + 1
+                columns.append((index % size + fmt.lo).astype(fmt.dtype))
+                index = index // size
+            elements.append(tuple(reversed(columns)))
+        return elements
+
+    def _directed(self) -> Iterator[Columns]:
+        """What the unit knows about itself, then the ends and ramps of every port."""
+        for source in ("corners", "near_ties"):
+            offer = getattr(self.unit, source, None)
+            columns = offer() if offer else None
+            if columns is not None:
+                yield from _rows_or_elements(columns, self.unit.is_row)
+        if self.unit.is_row:
+            yield from self._shaped_rows()
+
+    def _random_elements(self) -> Iterator[Columns]:
+        rng = np.random.default_rng(self.seed)
+        for start in range(0, self.vectors, _CHUNK):
+            count = min(_CHUNK, self.vectors - start)
+            yield tuple(_draw(fmt, (count,), rng) for fmt in self.formats)
+
+    def _shaped_rows(self) -> Iterator[Columns]:
+        rng = np.random.default_rng([self.seed, 1])
+        for n in self._lengths(rng):
+            ports = []
+            for fmt in self.formats:
+                ports.append(_shapes(fmt, n, rng))
+            # every shape of one port against the same shape, then a shifted one, of the others
+            for turn in range(1 if len(ports) == 1 else 3):
+                yield tuple(np.roll(rows, turn * k, axis=0) for k, rows in enumerate(ports))
+
+    def _random_rows(self) -> Iterator[Columns]:
+        rng = np.random.default_rng([self.seed, 2])
+        lengths = self._lengths(rng)
+        left = self.vectors
+        for n in itertools.cycle(lengths):
+            if left <= 0:
+                return
+            rows = max(1, min(_CHUNK // n, -(-self.vectors // (2 * n * len(lengths))), -(-left // n)))
+            yield tuple(_draw(fmt, (rows, n), rng) for fmt in self.formats)
+            left -= rows * n
+
+    def _lengths(self, rng: np.random.Generator) -> list[int]:
+        longest = self.unit.max_row  # type: ignore[attr-defined]
+        between = rng.integers(1, longest, size=8, endpoint=True)
+        return sorted({1, min(2, longest), min(3, longest), max(longest - 1, 1), longest, *map(int, between)})
+
+
+def _rows_or_elements(columns: Columns, rows: bool) -> Iterator[Columns]:
+    """Batches of limited size; a row unit's loose values become rows of one."""
+    if rows and columns[0].ndim == 1:
+        columns = tuple(column[:, None] for column in columns)
+    step = max(_FIRST // columns[0].shape[1], 1) if rows else _FIRST
+    for start in range(0, columns[0].shape[0], step):
+        yield tuple(column[start : start + step] for column in columns)
+
+
+def _draw(fmt: Format, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+    """Random codes: every second one uniform, the others of uniform bit length, so that small ones are not rare."""
+    values = rng.integers(fmt.lo, fmt.hi, size=shape, dtype=fmt.dtype, endpoint=True)
+    shifts = rng.integers(0, fmt.bits, size=shape, dtype=np.uint8) * rng.integers(0, 2, size=shape, dtype=np.uint8)
+    return np.right_shift(values, shifts.astype(fmt.dtype))
+
+
+def _shapes(fmt: Format, n: int, rng: np.random.Generator) -> np.ndarray:
+    """Rows of length `n` in which something special happens."""
+    ramp = np.linspace(0, 1, n)
+    span = fmt.lo + (ramp * float(min(fmt.hi - fmt.lo, 2**52))).astype(np.int64).astype(object)
+    level = int(rng.integers(fmt.lo, fmt.hi, dtype=fmt.dtype, endpoint=True))
+    middle = max(fmt.lo, 0)
+    rows = [np.full(n, value, dtype=object) for value in (fmt.lo, fmt.hi, middle, level)]
+    rows += [span, span[::-1]]
+    for hot, cold in ((fmt.hi, fmt.lo), (fmt.lo, fmt.hi), (fmt.hi, middle), (level, fmt.lo)):
+        for place in {0, n // 2, n - 1}:
+            row = np.full(n, cold, dtype=object)
+            row[place] = hot
+            rows.append(row)
+    return np.array([[int(value) for value in row] for row in rows], dtype=fmt.dtype)
