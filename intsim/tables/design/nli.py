@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from intsim.errors import IntsimError, UnknownName
+from intsim.errors import IntsimError
 from intsim.formats import Fixed
 from intsim.rounding import Rounding
 from intsim.tables.design.problem import Problem, Target, function_and_name
 from intsim.tables.design.scales import scale
+from intsim.tables.design.search import search
 from intsim.tables.nli import NLI
 
 __all__ = ["design", "target_for", "unit_from_cuts"]
@@ -37,10 +38,8 @@ def design(
     function, name = function_and_name(fn)
     target = target_for(function, x, y, domain, saturate)
     problem = Problem.pose(target, intervals=intervals, bins=bins, objective=objective, tau=tau, rounding=rounding)
-    if solver not in ("auto", "equal"):
-        raise UnknownName("solver", solver, ("auto", "equal"))
-    cuts = np.linspace(0, problem.size - 1, intervals + 1).astype(np.int64)
-    return unit_from_cuts(problem, cuts, name, origin="equally spaced cut points")
+    found = search(problem, solver, progress)
+    return unit_from_cuts(problem, found.cuts, name, found.summary(problem))
 
 
 def target_for(
@@ -74,7 +73,7 @@ def target_for(
     return Target(function, x, y, first, last, saturate)
 
 
-def unit_from_cuts(problem: Problem, cuts: np.ndarray, name: str, origin: str) -> NLI:
+def unit_from_cuts(problem: Problem, cuts: Sequence[int], name: str, origin: str) -> NLI:
     """The unit whose cut points are the grid points `cuts` (indices, ascending).
 
     On a sampled grid the last point may lie short of the domain's end; a cut there is moved to the end.
