@@ -1,5 +1,6 @@
 """Functions as tables of integers."""
 
 from intsim.tables.nli import NLI
+from intsim.tables.nli_float import FloatNLI
 
-__all__ = ["NLI"]
+__all__ = ["NLI", "FloatNLI"]

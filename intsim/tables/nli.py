@@ -14,16 +14,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from intsim.errors import IntsimError
 from intsim.exact import exact, run
-from intsim.formats import Fixed, Format
+from intsim.formats import Fixed, Format, Minifloat
 from intsim.parameters import note
 from intsim.rounding import TIES_TO_POS, Rounding, shift_round
 from intsim.unit import Unit
+
+if TYPE_CHECKING:
+    from intsim.tables.nli_float import FloatNLI
 
 __all__ = ["NLI"]
 
@@ -115,8 +118,8 @@ class NLI(Unit):
     def design(
         cls,
         fn: str | Callable[[np.ndarray], Any],
-        x: Fixed,
-        y: Fixed,
+        x: Fixed | Minifloat,
+        y: Fixed | Minifloat,
         *,
         intervals: int = 10,
         bins: int = 32,
@@ -127,8 +130,10 @@ class NLI(Unit):
         rounding: Rounding = TIES_TO_POS,
         solver: str = "auto",
         progress: Callable[[float], None] | None = None,
-    ) -> NLI:
+    ) -> NLI | FloatNLI:
         """The best table for a function: cut points by dynamic programming over the input grid.
+
+        Floating-point ports (``Float16()``, ``BFloat16()``) give a :class:`~intsim.tables.nli_float.FloatNLI`.
 
         See :func:`intsim.tables.design.nli.design` for what is minimised and how.
 
@@ -151,6 +156,8 @@ class NLI(Unit):
             The function is not finite or does not fit `y` somewhere (the message names the first such input);
             more intervals than grid steps; intermediates above 63 bits.
         """
+        if isinstance(x, Minifloat) or isinstance(y, Minifloat):
+            return cls._design_float(fn, x, y, intervals, bins, objective, tau, domain, solver, progress)
         from intsim.tables.design.nli import design
 
         return design(
@@ -164,6 +171,25 @@ class NLI(Unit):
             saturate=saturate,
             domain=domain,
             rounding=rounding,
+            solver=solver,
+            progress=progress,
+        )
+
+    @staticmethod
+    def _design_float(fn, x, y, intervals, bins, objective, tau, domain, solver, progress) -> FloatNLI:
+        """The floating-point table with the same layout; it knows one objective and rounds its output once."""
+        from intsim.tables.nli_float import FloatNLI
+
+        if objective != "mean_relative":
+            raise IntsimError(f"on floating-point ports the objective is 'mean_relative', got {objective!r}")
+        return FloatNLI.design(
+            fn,
+            x,
+            y,
+            intervals=intervals,
+            bins=bins,
+            tau=2.0**-14 if tau is None else tau,
+            domain=domain,
             solver=solver,
             progress=progress,
         )
@@ -225,15 +251,10 @@ class NLI(Unit):
         return None if function is None else function(np.asarray(values[0], dtype=np.float64))
 
     def corners(self) -> tuple[np.ndarray, ...]:
-        """Range ends, and both sides of every cut point and of every knot."""
-        points = {self.x.lo, self.x.lo + 1, self.x.hi - 1, self.x.hi, 0}
-        for I, n in enumerate(self.segments):
-            left, span = self.cuts[I], self.cuts[I + 1] - self.cuts[I]
-            for k in range(2 * n + 1):  # knots and middles of segments, where a changed word shows most
-                near = left + span * k // (2 * n)
-                points.update(range(near - 1, near + 3))
-        inside = sorted(p for p in points if self.x.lo <= p <= self.x.hi)
-        return (np.array(inside, dtype=self.x.dtype),)
+        """Range ends, both sides of every cut and knot, and an input for every single change of a parameter."""
+        from intsim.tables.corners import nli_corners
+
+        return (nli_corners(self),)
 
     def _parameters(self) -> tuple[Any, ...]:
         return (

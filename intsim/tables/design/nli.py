@@ -8,15 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from intsim.errors import IntsimError
 from intsim.formats import Fixed
 from intsim.rounding import Rounding
-from intsim.tables.design.problem import Problem, Target, function_and_name
+from intsim.tables.design.problem import Problem
 from intsim.tables.design.scales import scale
 from intsim.tables.design.search import search
+from intsim.tables.design.target import function_and_name, target_for
 from intsim.tables.nli import NLI
 
-__all__ = ["design", "target_for", "unit_from_cuts"]
+__all__ = ["design", "unit_from_cuts"]
 
 
 def design(
@@ -40,37 +40,6 @@ def design(
     problem = Problem.pose(target, intervals=intervals, bins=bins, objective=objective, tau=tau, rounding=rounding)
     found = search(problem, solver, progress)
     return unit_from_cuts(problem, found.cuts, name, found.summary(problem))
-
-
-def target_for(
-    function: Callable[[np.ndarray], Any],
-    x: Fixed,
-    y: Fixed,
-    domain: tuple[float, float] | None,
-    saturate: bool,
-) -> Target:
-    """The function between its formats, limited to `domain`.
-
-    Raises
-    ------
-    IntsimError
-        Formats that are not fixed point, or a domain that holds no code of `x`.
-    """
-    for port, fmt in (("x", x), ("y", y)):
-        if not isinstance(fmt, Fixed):
-            raise IntsimError(f"{port} must be a fixed-point format such as Fixed(16, 12), got {fmt!r}")
-    first, last = x.lo, x.hi
-    if domain is not None:
-        lo, hi = (float(end) for end in domain)
-        # clip before the conversion: an infinite end means the end of the format
-        first = int(np.ceil(np.clip(np.ldexp(lo, x.frac), x.lo, x.hi)))
-        last = int(np.floor(np.clip(np.ldexp(hi, x.frac), x.lo, x.hi)))
-        if not lo < hi or first >= last:
-            raise IntsimError(
-                f"the domain [{lo}, {hi}] holds fewer than two codes of {x} = "
-                f"[{float(x.decode(x.lo))}, {float(x.decode(x.hi))}]; use a wider domain or a finer format"
-            )
-    return Target(function, x, y, first, last, saturate)
 
 
 def unit_from_cuts(problem: Problem, cuts: Sequence[int], name: str, origin: str) -> NLI:

@@ -3,80 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from intsim.errors import IntsimError, UnknownName
-from intsim.formats import Fixed
 from intsim.rounding import Rounding
-from intsim.tables import functions
 from intsim.tables.design.scales import position_bits, scales
+from intsim.tables.design.target import Target
 
-__all__ = ["OBJECTIVES", "Problem", "Target", "function_and_name"]
+__all__ = ["OBJECTIVES", "Problem"]
 
 OBJECTIVES = ("mean_relative", "mean_absolute", "max_absolute")
 
 _GRID = 1 << 16  # points of the finest grid; wider inputs are sampled at equal steps
 _WORDS = 1 << 23  # knots kept in memory: grid points times bins
-
-
-@dataclass(frozen=True, eq=False)
-class Target:
-    """A function between two fixed-point formats, with the checks that a table needs.
-
-    Parameters
-    ----------
-    function : real function, vectorised over float64
-    x, y : formats
-    first, last : the codes of `x` that bound the domain
-    saturate : values outside `y` become its ends
-    """
-
-    function: Callable[[np.ndarray], Any]
-    x: Fixed
-    y: Fixed
-    first: int
-    last: int
-    saturate: bool
-
-    def values(self, codes: np.ndarray) -> np.ndarray:
-        """The function at (possibly fractional) codes of `x`, in units of the last place of `y`, limited to it.
-
-        Raises
-        ------
-        IntsimError
-            The function is not finite, or does not fit `y` and `saturate` is not set; names the first such input.
-        """
-        real = np.ldexp(codes.astype(np.float64), -self.x.frac)
-        with np.errstate(all="ignore"):
-            values = np.asarray(self.function(real), dtype=np.float64)
-        if values.shape != real.shape:
-            values = np.broadcast_to(values, real.shape)
-        unusable = np.isnan(values) if self.saturate else ~np.isfinite(values)
-        if np.any(unusable):
-            at = int(np.argmax(unusable))
-            remedy = "pass domain=(lo, hi) where it is defined"
-            if not np.isnan(values[at]):
-                remedy += ", or saturate=True"
-            raise IntsimError(f"the function is {values[at]} at x = {real[at]} (code {codes[at]}); {remedy}")
-        scaled = np.ldexp(values, self.y.frac)
-        rounded = np.rint(scaled)
-        outside = (rounded < self.y.lo) | (rounded > self.y.hi)
-        if np.any(outside) and not self.saturate:
-            at = int(np.argmax(outside))
-            raise IntsimError(
-                f"the function is {values[at]} at x = {real[at]} (code {codes[at]}), outside {self.y} = "
-                f"[{float(self.y.decode(self.y.lo))!r}, {float(self.y.decode(self.y.hi))!r}]; use a wider output "
-                "format, pass domain=(lo, hi), or pass saturate=True"
-            )
-        return np.clip(scaled, self.y.lo, self.y.hi)
-
-    def words(self, codes: np.ndarray) -> np.ndarray:
-        """Table words: the function at `codes`, as codes of `y` (ties to even)."""
-        return np.clip(np.rint(self.values(codes)), self.y.lo, self.y.hi).astype(np.int64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,6 +85,7 @@ class Problem:
                 stride *= 2
         if span // stride < intervals:
             raise IntsimError(f"{bins} bins leave fewer than {intervals} grid steps in memory; use fewer bins")
+        target.sweep()
         points = target.first + stride * np.arange(span // stride + 1, dtype=np.int64)
         f = target.values(points)
         steps = np.arange((points.size - 1) * bins + 1, dtype=np.int64)
@@ -202,18 +144,3 @@ class Problem:
             outer_mantissas=self.outer_mantissas[spans],
             outer_shifts=self.outer_shifts[spans],
         )
-
-
-def function_and_name(fn: str | Callable[[np.ndarray], Any]) -> tuple[Callable[[np.ndarray], Any], str]:
-    """A real function and the name that a unit stores for it.
-
-    A callable that merely shares its name with a known function is stored as ``user_<name>``, so that nobody
-    takes the known function for what it approximates.
-    """
-    if isinstance(fn, str):
-        return functions.find(fn), fn
-    if not callable(fn):
-        raise IntsimError(f"fn must be a function's name or a callable, got {type(fn).__name__}")
-    name = getattr(fn, "__name__", type(fn).__name__)
-    known = functions.lookup(name)
-    return fn, name if known is None or known is fn else f"user_{name}"
