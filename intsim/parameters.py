@@ -11,6 +11,7 @@ import enum
 import hashlib
 import importlib
 import json
+import typing
 from typing import Any, ClassVar
 
 from intsim.errors import IntsimError, UnknownName
@@ -95,6 +96,7 @@ def from_plain(value: Any) -> Any:
     if not isinstance(name, str):
         raise IntsimError(f"expected an object with a 'type', found keys {sorted(value)}")
     cls = _lookup(name)
+    _learn_enums(cls)
     fields = {f.name: f for f in dataclasses.fields(cls) if f.init}  # type: ignore[arg-type]
     given = {key: from_plain(item) for key, item in value.items() if key != "type"}
     for key in given:
@@ -125,11 +127,18 @@ def _lookup(name: str) -> type[Parameters]:
     return _registry[name]
 
 
-def _read_enum(value: dict[str, Any]) -> enum.Enum:
-    from intsim.rounding import Rounding
+def _learn_enums(cls: type[Parameters]) -> None:
+    """Register the enumerations among the types of the fields of `cls`, also inside unions and tuples."""
+    waiting = list(typing.get_type_hints(cls).values())
+    while waiting:
+        kind = waiting.pop()
+        if isinstance(kind, type) and issubclass(kind, enum.Enum):
+            _enums.setdefault(kind.__name__, kind)
+        waiting.extend(typing.get_args(kind))
 
-    _enums.setdefault("Rounding", Rounding)
-    kind = _enums.get(value["enum"])
+
+def _read_enum(value: dict[str, Any]) -> enum.Enum:
+    kind = _enums.get(str(value["enum"]))
     if kind is None:
         raise UnknownName("enumeration", str(value["enum"]), _enums)
     try:

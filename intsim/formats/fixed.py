@@ -55,7 +55,7 @@ class Fixed(Format):
         scaled = round_real(np.ldexp(real, self.frac), rounding)
         outside = (scaled < self.lo) | (scaled > self.hi)
         if np.any(outside) and not saturate:
-            first = real[outside].flat[0] if real.ndim else float(real)
+            first = float(real[outside].flat[0] if real.ndim else real)
             raise IntsimError(
                 f"{first!r} is outside {self} = [{self.decode(self.lo)}, {self.decode(self.hi)}]; "
                 "pass saturate=True or use a format with fewer fraction bits"
