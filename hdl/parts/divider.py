@@ -21,7 +21,7 @@ from hdl.parts.shift_round import goes_up
 from intsim.errors import IntsimError
 from intsim.rounding import Rounding
 
-__all__ = ["FloorDivider", "IterativeDivider", "PipelinedDivider", "carries", "divide", "steps"]
+__all__ = ["FloorDivider", "IterativeDivider", "PipelinedDivider", "carries", "divide", "divide_by_constant", "steps"]
 
 
 def steps(q_bits: int, radix: int) -> int:
@@ -164,6 +164,33 @@ def divide(pipe: Pipeline, name: str, n: Sequence[Value], d: Sequence[Value], q_
         pipe.cut()
         lows, rests = getattr(s, f"{name}_low{digit}"), getattr(s, f"{name}_rest{digit}")
     setattr(s, f"{name}_q", [low[:q_bits] for low in lows])
+    setattr(s, f"{name}_r", list(rests))
+
+
+def divide_by_constant(pipe: Pipeline, name: str, n: Sequence[Value], divisor: int, q_bits: int) -> None:
+    """Append a division by a constant to a pipeline: one quotient bit and one cut each, ``q_bits`` cuts.
+
+    The divisor is subtracted at its shifted places, so the remainder shrinks by a bit per cut. The results are the
+    pipeline's values ``<name>_q`` and ``<name>_r``, tuples like `n`.
+
+    Parameters
+    ----------
+    n : unsigned values of the current stage, one per lane; ``n < divisor << q_bits``
+    """
+    s = pipe.values
+    rests, digits = list(n), [C(0, 0)] * len(n)
+    for place in reversed(range(q_bits)):
+        width = min(((divisor << (place + 1)) - 1).bit_length(), max(len(value) for value in rests))
+        after, found = [], []
+        for rest in rests:
+            trial = rest[:width] - C(divisor << place)
+            found.append(~trial[-1])
+            after.append(Mux(trial[-1], rest, trial)[: ((divisor << place) - 1).bit_length()])
+        setattr(s, f"{name}_digits{place}", [Cat(new, old) for new, old in zip(found, digits, strict=True)])
+        setattr(s, f"{name}_rest{place}", after)
+        pipe.cut()
+        rests, digits = getattr(s, f"{name}_rest{place}"), getattr(s, f"{name}_digits{place}")
+    setattr(s, f"{name}_q", list(digits))
     setattr(s, f"{name}_r", list(rests))
 
 

@@ -36,7 +36,7 @@ class RowBuffer(wiring.Component):
 
     Attributes
     ----------
-    latency : 4 cycles from a word on `i` to the same on `o`, the token being there; rows follow each other without
+    latency : 3 cycles from a word on `i` to the same on `o`, 1 from a token; rows follow each other without
         a gap as long as tokens do
     interval : 1
 
@@ -45,7 +45,7 @@ class RowBuffer(wiring.Component):
     Two registers behind the memory: the block RAM's own output is slow, and gets a cycle to itself.
     """
 
-    latency = 4
+    latency = 3
     interval = 1
 
     def __init__(self, word, token, depth: int):

@@ -138,7 +138,9 @@ class RowFold(wiring.Component):
             wanted[name] = fold.join
         pipe.cut()
         trees(pipe, {name: (getattr(s, f"{name}_lane"), join) for name, join in wanted.items()})
-        pipe.end(token={name: getattr(s, name) for name in wanted}, last=s.last)
+        token = Signal(self._token)
+        m.d.comb += [token[name].eq(getattr(s, name)) for name in wanted]
+        pipe.end(token=token, last=s.last)
         self._accumulate(m, words)
         return m
 

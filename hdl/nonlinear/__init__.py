@@ -1,0 +1,1 @@
+"""Hardware of the nonlinear operators, under the names of their golden models."""

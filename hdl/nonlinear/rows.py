@@ -1,0 +1,191 @@
+"""The skeleton of every row unit: a chain of passes over a row that streams by.
+
+A row unit is written as the data flow it is::
+
+    flow = RowFlow(m, lanes=self.lanes, max_row=unit.max_row)
+    row = flow.enter(self.i)                            # words of the unit's lanes
+    row = flow.hold("top", row, {"top": ...})           # the same words, each with the row's maximum
+    row = flow.map("exp", row, {"e": ...}, exponential) # a pipeline over all lanes
+    row = flow.hold("total", row, {...}, then=[divide])
+    flow.leave(row, self.o, scale)
+
+Between two passes stands a :class:`~hdl.parts.row_buffer.RowBuffer` of twice the longest row, so that all passes
+work at once, each on a row of its own. Every pass takes a word per cycle and rows follow each other without a gap;
+only what is computed once per row (a division, a square root) can take longer than a short row, and then sets the
+pace.
+
+A **word** is a structure of arrays with one entry per lane and, with several lanes, a field ``keep`` with one bit
+per lane. A **row stream** carries ``word``, ``last`` and, behind a buffer, ``token``: what was computed from the
+whole row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from amaranth.hdl import Module, Shape, Signal, Value
+from amaranth.lib import data, stream, wiring
+
+from hdl.component import UnitComponent
+from hdl.parts.pipeline import Pipeline
+from hdl.parts.row_buffer import RowBuffer
+from hdl.parts.trees import Fold, RowFold
+from intsim.unit import Unit
+
+__all__ = ["RowComponent", "RowFlow", "words_of"]
+
+
+def words_of(n: int, lanes: int) -> int:
+    """Transfers that carry a row of `n` elements."""
+    return -(-n // lanes)
+
+
+class RowComponent(UnitComponent):
+    """Base of the row units: what is known about their time.
+
+    Attributes
+    ----------
+    passes : times the row is held back until its last element is known
+    overhead : cycles that a lone row spends in registers, dividers and roots, whatever its length
+    pace : least cycles between rows, set by what is computed once per row
+    latency : cycles from the only word of a short row to its result, unstalled
+    interval : cycles per word, sustained
+    """
+
+    passes: int
+    overhead: int
+    pace: int
+
+    def __init__(self, unit: Unit, *, lanes: int = 1):
+        super().__init__(unit, lanes=lanes)
+        self.interval = 1
+
+    @property
+    def latency(self) -> int:  # type: ignore[override]
+        return self.cycles(1)
+
+    def cycles(self, n: int) -> int:
+        """Cycles from the first word of a lone row of `n` elements to its last result."""
+        return (self.passes + 1) * (words_of(n, self.lanes) - 1) + self.overhead
+
+    def sustained(self, n: int) -> int:
+        """Cycles per row of `n` elements when rows follow each other."""
+        return max(words_of(n, self.lanes), self.pace)
+
+
+class RowFlow:
+    """Builds the passes of one unit into its module.
+
+    Parameters
+    ----------
+    m : the unit's module
+    lanes : elements per word
+    max_row : elements of the longest row
+    """
+
+    def __init__(self, m: Module, *, lanes: int, max_row: int):
+        self._m = m
+        self.lanes = lanes
+        self.max_row = max_row
+        self.depth = 2 * max(words_of(max_row, lanes), 4)
+
+    def enter(self, i) -> stream.Interface:
+        """The unit's input stream as a row stream."""
+        ports = {name: field.shape for name, field in i.payload.shape() if name not in ("last", "keep")}
+        shapes = {name: shape.elem_shape if self.lanes > 1 else shape for name, shape in ports.items()}
+        row = self._stream("entered", shapes)
+        word = row.payload.word
+        self._m.d.comb += [row.valid.eq(i.valid), i.ready.eq(row.ready), row.payload.last.eq(i.payload.last)]
+        for name in shapes:
+            for k in range(self.lanes):
+                self._m.d.comb += word[name][k].eq(i.payload[name][k] if self.lanes > 1 else i.payload[name])
+        if self.lanes > 1:
+            self._m.d.comb += word.keep.eq(i.payload.keep)
+        return row
+
+    def map(
+        self, name: str, row, shapes: Mapping[str, Shape], logic: Callable[[Pipeline], Mapping[str, Sequence[Value]]]
+    ) -> stream.Interface:
+        """A pipeline between two row streams.
+
+        Parameters
+        ----------
+        shapes : field -> shape of one lane, of the words that come out
+        logic : appends the cuts to the pipeline it is given (its payload is that of `row`) and returns the fields
+            of the new word, one value per lane, in the last stage
+        """
+        out = self._stream(name, shapes)
+        self._pipeline(name, row, out, logic, lambda result: result.word)
+        return out
+
+    def leave(self, row, o, logic: Callable[[Pipeline], Mapping[str, Sequence[Value]]]) -> None:
+        """The last pipeline, into the unit's output stream. `logic` as for :meth:`map`."""
+
+        self._pipeline("leave", row, o, logic, lambda result: result)
+
+    def _pipeline(self, name: str, row, out, logic, word_of: Callable) -> None:
+        """`logic` between two streams; `word_of` finds the fields of the word in the outgoing payload."""
+        inner = Module()
+        pipe = Pipeline(inner, row, out)
+        s = pipe.values
+        s.row_last = row.payload.last
+        if self.lanes > 1:
+            s.row_keep = row.payload.word.keep
+        fields = logic(pipe)
+        result = Signal(out.payload.shape(), name="row_result")
+        word = word_of(result)
+        for field, lanes in fields.items():
+            targets = word[field] if isinstance(word.shape()[field].shape, data.ArrayLayout) else [word[field]]
+            inner.d.comb += [target.eq(value) for target, value in zip(targets, lanes, strict=True)]
+        if self.lanes > 1:
+            inner.d.comb += word.keep.eq(s.row_keep)
+        inner.d.comb += result.last.eq(s.row_last)
+        pipe.end(result)
+        self._m.submodules[name] = inner
+
+    def hold(
+        self,
+        name: str,
+        row,
+        folds: Mapping[str, Fold],
+        *,
+        then: Iterable[wiring.Component] = (),
+        store: Iterable[str] | None = None,
+    ) -> stream.Interface:
+        """The same row stream, delayed until the row was folded; its token rides along.
+
+        Parameters
+        ----------
+        folds : what is kept of the row, see :class:`~hdl.parts.trees.Fold`
+        then : stream components behind each other, from the folds to the token, one transfer per row
+        store : fields of the word to hold (default: all)
+        """
+        m = self._m
+        word = row.payload.word
+        fold = m.submodules[f"{name}_fold"] = RowFold(word.shape(), self.lanes, folds)
+        token = fold.o
+        for k, component in enumerate(then):
+            m.submodules[f"{name}_{type(component).__name__.lower()}{k}"] = component
+            wiring.connect(m, token, component.i)
+            token = component.o
+        stored = [f for f, _ in word.shape() if store is None or f in store or f == "keep"]
+        layout = data.StructLayout({f: word.shape()[f].shape for f in stored})
+        buffer = m.submodules[f"{name}_rows"] = RowBuffer(layout, token.payload.shape(), self.depth)
+        wiring.connect(m, token, buffer.token)
+        m.d.comb += [
+            fold.i.payload.word.eq(word),
+            fold.i.payload.last.eq(row.payload.last),
+            fold.i.valid.eq(row.valid & buffer.i.ready),
+            *(buffer.i.payload.word[f].eq(word[f]) for f in stored),
+            buffer.i.payload.last.eq(row.payload.last),
+            buffer.i.valid.eq(row.valid & fold.i.ready),
+            row.ready.eq(fold.i.ready & buffer.i.ready),
+        ]
+        return buffer.o
+
+    def _stream(self, name: str, shapes: Mapping[str, Shape]) -> stream.Interface:
+        fields: dict = {field: data.ArrayLayout(shape, self.lanes) for field, shape in shapes.items()}
+        if self.lanes > 1:
+            fields["keep"] = self.lanes
+        payload = data.StructLayout({"word": data.StructLayout(fields), "last": 1})
+        return stream.Signature(payload).create(path=(name,))
