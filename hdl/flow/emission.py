@@ -12,7 +12,7 @@ from amaranth.back import rtlil as amaranth_rtlil
 
 import intsim
 from hdl.component import UnitComponent
-from hdl.flow import tools
+from hdl.flow import naming, tools
 from hdl.registry import create
 from hdl.wrap.axi_stream import AxiStream
 from hdl.wrap.packing import Packing
@@ -21,17 +21,20 @@ from intsim.unit import Unit
 
 __all__ = ["Rtl", "rtl"]
 
-# Plain assignments and clocked processes, names of the source kept, nothing named by the tool where it can be helped.
+# Clocked processes with enables, expressions of declared widths, the source's names. Nothing narrower than written:
+# a designer compares these nets with the golden model's.
 _TO_VERILOG = """\
 read_rtlil design.il
 proc
-opt -full
-wreduce
+setattr -mod -set keep_hierarchy 1
+{memories}
+flatten -separator _
+opt
 opt_clean -purge
 memory_collect
-setattr -mod -unset src -unset generator -unset top -unset hdlname
-setattr -unset src -unset hdlname -unset unused_bits
-write_verilog {options} design.v
+setattr -mod -unset src -unset generator -unset top -unset hdlname -unset keep_hierarchy
+setattr -unset src -unset hdlname -unset unused_bits -unset full_case -unset parallel_case
+write_verilog -noparallelcase {options} design.v
 """
 
 
@@ -94,30 +97,25 @@ def rtl(unit: Unit | UnitComponent, *, top: str | None = None, **options: Any) -
     if not re.fullmatch(r"[A-Za-z_]\w*", name):
         raise IntsimError(f"{name!r} is no name of a Verilog module; use letters, digits and underscores")
     shell = AxiStream(component)
-    text = amaranth_rtlil.convert(shell, name=name, ports=shell.ports, emit_src=False)
-    return Rtl(component.unit, component, name, shell.inputs, shell.outputs, _plain_module_names(text))
-
-
-def _plain_module_names(text: str) -> str:
-    """Amaranth names submodules ``top.unit``; with underscores Verilog needs no escape."""
-    dotted = re.findall(r"^module \\(\S*\.\S*)$", text, re.MULTILINE)
-    for name in sorted(dotted, key=len, reverse=True):
-        plain = name.replace(".", "_")
-        text = re.sub(rf"^(module |\s*cell )\\{re.escape(name)}(?=\s)", rf"\1\\{plain}", text, flags=re.MULTILINE)
-    return text
+    text = naming.plain_names(amaranth_rtlil.convert(shell, name=name, ports=shell.ports, emit_src=False))
+    text = naming.order_ports(text, [port.name for port in shell.ports])
+    return Rtl(component.unit, component, name, shell.inputs, shell.outputs, text)
 
 
 @functools.lru_cache(maxsize=32)
 def _print_verilog(design: Rtl, *, extmem: bool) -> dict[str, str]:
     with tools.work_folder("verilog") as folder:
         (folder / "design.il").write_text(design.rtlil)
-        script = _TO_VERILOG.format(options="-noattr -extmem" if extmem else "-noattr")
-        tools.yosys(script, folder)
+        memories = "\n".join(
+            f"setattr -mod -unset keep_hierarchy {name}" for name in naming.memory_modules(design.rtlil)
+        )
+        tools.yosys(_TO_VERILOG.format(memories=memories, options="-extmem" if extmem else ""), folder)
         lines = (folder / "design.v").read_text().splitlines()
-        memories = {path.name: path.read_text() for path in sorted(folder.glob("*.mem"))}
+        tables = {path.name: path.read_text() for path in sorted(folder.glob("*.mem"))}
     body = "\n".join(lines[1:]).strip() + "\n"  # the first line names the Yosys build
+    body = body.replace(" = ! ", " = ~| ")  # the same bit; linters want one-bit operands of "!"
     renamed = {}
-    for name, content in memories.items():
+    for name, content in tables.items():
         target = name.replace("design-", f"{design.top}_")
         body = body.replace(f'"{name}"', f'"{target}"')
         renamed[target] = content

@@ -80,12 +80,8 @@ class AxiStream(Elaboratable):
 
 
 def _stream(prefix: str, packing: Packing) -> dict[str, Signal]:
-    widths = {"tdata": 8 * packing.data_bytes, "tvalid": 1, "tready": 1}
-    if packing.row:
-        widths["tlast"] = 1
-    if packing.keep_bytes:
-        widths["tkeep"] = packing.data_bytes
-    return {name: Signal(width, name=f"{prefix}_{name}") for name, width in widths.items()}
+    widths = [*packing.signals, ("tready", 1)]
+    return {name: Signal(width, name=f"{prefix}_{name}") for name, width in widths}
 
 
 def _lanes(payload, ports) -> int:

@@ -74,6 +74,16 @@ class Packing:
         """Bytes that hold the bits of ``tkeep``; 0 where there is none."""
         return -(-self.data_bytes // 8) if self.row and self.lanes > 1 else 0
 
+    @property
+    def signals(self) -> list[tuple[str, int]]:
+        """Names and widths of what travels with the stream, in bits: ``tdata``, ``tvalid``, ``tlast``, ``tkeep``."""
+        carried = [("tdata", 8 * self.data_bytes), ("tvalid", 1)]
+        if self.row:
+            carried.append(("tlast", 1))
+        if self.keep_bytes:
+            carried.append(("tkeep", self.data_bytes))
+        return carried
+
     @cached_property
     def record(self) -> np.dtype:
         """One beat in memory: ``data[lane][port]``, then ``keep`` and ``last`` where they exist."""
