@@ -58,6 +58,7 @@ class NLI(Unit):
     rounding : of the interpolated step
     fn : name of the function (a note; not part of the unit's identity)
     origin : how the table was found (a note)
+    domain : first and last code of `x` for which the table was designed (a note); None: all of them
 
     Raises
     ------
@@ -76,6 +77,7 @@ class NLI(Unit):
     rounding: Rounding = TIES_TO_POS
     fn: str | None = note()
     origin: str | None = note()
+    domain: tuple[int, int] | None = note()
 
     def __post_init__(self) -> None:
         self._check_layout()

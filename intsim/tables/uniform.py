@@ -43,6 +43,7 @@ class Uniform(Unit):
     rounding : of the interpolated step
     fn : name of the function (a note)
     origin : how the table was found (a note)
+    domain : first and last code of `x` for which the table was designed (a note); None: all of them
 
     Raises
     ------
@@ -58,6 +59,7 @@ class Uniform(Unit):
     rounding: Rounding = TIES_TO_POS
     fn: str | None = note()
     origin: str | None = note()
+    domain: tuple[int, int] | None = note()
 
     def __post_init__(self) -> None:
         x, y = self.x, self.y

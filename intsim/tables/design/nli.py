@@ -73,4 +73,5 @@ def unit_from_cuts(problem: Problem, cuts: Sequence[int], name: str, origin: str
         rounding=problem.rounding,
         fn=name,
         origin=origin,
+        domain=target.domain,
     )

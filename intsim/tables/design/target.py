@@ -37,6 +37,11 @@ class Target:
     last: int
     saturate: bool
 
+    @property
+    def domain(self) -> tuple[int, int] | None:
+        """The first and last code, or None where that is all of `x`."""
+        return None if (self.first, self.last) == (self.x.lo, self.x.hi) else (self.first, self.last)
+
     def values(self, codes: np.ndarray) -> np.ndarray:
         """The function at (possibly fractional) codes of `x`, in units of the last place of `y`, limited to it.
 

@@ -45,4 +45,6 @@ def design(
         reached = end + (end - before) * beyond / (target.last - int(knots[-2]))
         words[-1] = round(min(max(reached, y.lo), y.hi))
     origin = f"{count} steps of {2.0 ** (step_bits - x.frac):g} from {float(x.decode(target.first)):g}"
-    return Uniform(x, y, target.first, step_bits, tuple(words.tolist()), rounding, fn=name, origin=origin)
+    return Uniform(
+        x, y, target.first, step_bits, tuple(words.tolist()), rounding, fn=name, origin=origin, domain=target.domain
+    )

@@ -1,0 +1,117 @@
+"""A picture of a unit: the function, its error, and where the table is cut."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from intsim.errors import IntsimError
+from intsim.files import write_bytes
+from intsim.formats import Fixed
+from intsim.measure.errors import compare
+from intsim.measure.inputs import domain_inputs
+from intsim.unit import Unit
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["picture"]
+
+_COLUMNS = 900  # the error is drawn as the range within each of so many columns
+
+_INK = "#22303c"
+_FUNCTION = "#1f6f8b"
+_ERROR = "#c8553d"
+_CUT = "#8d99ae"
+
+
+def picture(unit: Unit, path: str | Path) -> Path:
+    """Draw an elementwise unit of one input: function on top, error below, cut points through both.
+
+    Parameters
+    ----------
+    unit : a unit with a real function
+    path : ``.png``, ``.svg`` or ``.pdf``; written whole or not at all
+
+    Returns
+    -------
+    Path
+        `path`
+
+    Raises
+    ------
+    IntsimError
+        A unit of several inputs, of rows or without a real function; another suffix; matplotlib is missing.
+    """
+    target = Path(path)
+    kind = target.suffix.lstrip(".").lower()
+    if kind not in ("png", "svg", "pdf"):
+        raise IntsimError(f"cannot draw {target.name!r}; give a name that ends in .png, .svg or .pdf")
+    if unit.is_row or len(unit.inputs) != 1:
+        raise IntsimError(f"{unit.name} has {len(unit.inputs)} inputs or works on rows; pictures show one input value")
+    try:
+        import matplotlib
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise IntsimError("pictures need matplotlib; install it with pip install 'intsim[plots]'") from None
+    (codes,), _ = domain_inputs(unit)
+    codes = np.sort(codes)
+    port = next(iter(unit.outputs))
+    outputs, real = compare(unit, (codes,), port)
+    source, drain = next(iter(unit.inputs.values())), unit.outputs[port]
+    x, y = source.decode(codes), drain.decode(outputs)
+    scale = 2.0**drain.frac if isinstance(drain, Fixed) else 1.0
+    # a salt and no date: the same unit gives the same file
+    with matplotlib.rc_context({"svg.hashsalt": unit.sha256, "font.size": 9, "axes.edgecolor": _INK}):
+        figure = Figure(figsize=(8, 5.4), dpi=140, layout="constrained")
+        top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
+        _draw_function(top, unit, x, y, real)
+        _draw_error(bottom, x, (y - real) * scale, isinstance(drain, Fixed))
+        for axes in (top, bottom):
+            _draw_cuts(axes, unit, source)
+        title = f"{unit.name}   {source} → {drain}"
+        top.set_title(title, loc="left", fontweight="bold", color=_INK)
+        bottom.set_xlabel("x")
+        stream = io.BytesIO()
+        metadata = {"Date": None} if kind == "svg" else {"CreationDate": None} if kind == "pdf" else {}
+        figure.savefig(stream, format=kind, metadata=metadata)
+    write_bytes(target, stream.getvalue())
+    return target
+
+
+def _draw_function(axes: Axes, unit: Unit, x: np.ndarray, y: np.ndarray, real: np.ndarray) -> None:
+    label = getattr(unit, "fn", None) or "real function"
+    axes.plot(x, real, color=_INK, linewidth=3.2, alpha=0.25, label=label, solid_capstyle="round")
+    axes.plot(x, y, color=_FUNCTION, linewidth=1.1, label="unit")
+    axes.set_ylabel("y")
+    axes.margins(x=0)
+    axes.grid(alpha=0.2)
+    axes.legend(frameon=False, loc="best")
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _draw_error(axes: Axes, x: np.ndarray, off: np.ndarray, in_lsb: bool) -> None:
+    columns = np.array_split(np.arange(x.size), min(_COLUMNS, x.size))
+    centre = np.array([x[c].mean() for c in columns])
+    least = np.array([off[c].min() for c in columns])
+    most = np.array([off[c].max() for c in columns])
+    mean = np.array([off[c].mean() for c in columns])
+    axes.fill_between(centre, least, most, color=_ERROR, alpha=0.35, linewidth=0, label="range")
+    axes.plot(centre, mean, color=_ERROR, linewidth=0.8, label="mean")
+    if in_lsb:
+        for half in (-0.5, 0.5):
+            axes.axhline(half, color=_INK, linewidth=0.6, linestyle=(0, (4, 3)))
+    axes.axhline(0, color=_INK, linewidth=0.5)
+    axes.set_ylabel("error in LSB of y" if in_lsb else "error")
+    axes.margins(x=0)
+    axes.grid(alpha=0.2)
+    axes.legend(frameon=False, loc="best", ncols=2)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _draw_cuts(axes: Axes, unit: Unit, source: Any) -> None:
+    for cut in getattr(unit, "cuts", ()):
+        axes.axvline(float(source.decode(cut)), color=_CUT, linewidth=0.7, zorder=0.5)
