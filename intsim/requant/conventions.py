@@ -1,6 +1,7 @@
-"""The field's requantisers with an integer multiplier, by name.
+"""The field's requantisers, by name.
 
-Called as ``CONVENTIONS[name](acc, multiplier, shift)`` with TFLite's shift: the real scale is
+Those with a float32 scale are in :mod:`intsim.requant.float_scale`; here are those with an integer multiplier,
+called as ``CONVENTIONS[name](acc, multiplier, shift)`` with TFLite's shift: the real scale is
 ``multiplier * 2**(shift - 31)``. What each project computes, checked against outputs of its own code:
 
 * one rounding of ``acc * multiplier / 2**(31 - shift)``: ``TIES_TO_POS`` in TFLite built with
@@ -21,14 +22,19 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Any
 
-from intsim.formats import Int
+import numpy as np
+
+from intsim.errors import UnknownName
+from intsim.formats import Int, dyadic
 from intsim.formats.span import Span
 from intsim.requant.documented import Documented
+from intsim.requant.float_scale import FLOAT, FloatConvention
 from intsim.requant.requantizer import Requantizer
 from intsim.rounding import TIES_AWAY, TIES_TO_EVEN, TIES_TO_POS, TO_NEG
 
-__all__ = ["INTEGER"]
+__all__ = ["CONVENTIONS", "INTEGER", "from_scales", "lookup", "scale_rule"]
 
 _single = Requantizer(rounding=TIES_TO_POS)
 _double = Requantizer(first=TIES_TO_POS, rounding=TIES_AWAY)
@@ -77,3 +83,44 @@ INTEGER: Mapping[str, Requantizer] = MappingProxyType(
     }
 )
 """Conventions with an integer multiplier: ports ``acc``, ``multiplier`` and ``shift``, a 32-bit result."""
+
+CONVENTIONS: Mapping[str, Requantizer | FloatConvention] = MappingProxyType({**INTEGER, **FLOAT})
+"""Every convention by name: integer multipliers ``(acc, multiplier, shift)``, then float32 scales
+``(acc, scale, zero_point, lo, hi)``."""
+
+
+def lookup(name: str) -> Requantizer | FloatConvention:
+    """The convention called `name`; an unknown one raises :class:`UnknownName` with the nearest."""
+    if name not in CONVENTIONS:
+        raise UnknownName("convention", name, CONVENTIONS)
+    return CONVENTIONS[name]
+
+
+def scale_rule(name: str) -> dyadic.ScaleRule:
+    """How the project of an integer convention turns a real scale into multiplier and shift."""
+    if name in ("hawq", "ibert", "ivit"):
+        return dyadic.RULES["hawq"]
+    if name == "tosa_scale16":
+        return dataclasses.replace(dyadic.RULES["tflite_double"], bits=15, k_max=None)
+    return dyadic.RULES["tflite_single" if name.endswith("_single") or name == "ruy" else "tflite_double"]
+
+
+def from_scales(name: str, scales: Any, **changes: Any) -> Requantizer:
+    """The integer convention `name` with the multipliers and shifts of real scales, one per channel.
+
+    Parameters
+    ----------
+    scales : one real scale (per tensor), or several (per channel)
+    **changes : other parameters of :class:`Requantizer`, such as ``y``, ``zero_point``, ``lo``, ``hi``
+
+    Examples
+    --------
+    >>> unit = from_scales("tflite_double", 0.0123, y=Int(8), zero_point=-3)
+    >>> unit([1000, -1000])
+    array([  9, -15], dtype=int8)
+    """
+    if name not in INTEGER:
+        raise UnknownName("integer convention", name, INTEGER)
+    m, k = scale_rule(name)(np.atleast_1d(scales))
+    channels = tuple((int(multiplier), 31 - int(shift)) for multiplier, shift in zip(m, k, strict=True))
+    return dataclasses.replace(INTEGER[name], channels=channels, **changes)

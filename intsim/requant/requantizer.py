@@ -25,6 +25,7 @@ from intsim.unit import Hazard, Unit
 __all__ = ["Requantizer"]
 
 NETS = ("factor", "amount", "product", "rounded")
+S32, U31, S8 = Int(32), Int(31, signed=False), Int(8)
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ class Requantizer(Unit):
     lo, hi : clamp; the ends of `y` where None. The zero point may lie outside
     channels : constants ``(multiplier, shift)`` or ``(multiplier, shift, addend)``. Empty: multiplier and shift are
         input ports. One: per tensor. Several: per channel, chosen by an input port ``channel``
-    strict : refuse what the documentation of the named project excludes
+    strict : refuse inputs that the documentation of the named project excludes, and results
     documented : those ranges (a note)
     convention : name of the project's convention (a note)
 
@@ -71,10 +72,10 @@ class Requantizer(Unit):
         Formats or constants that do not fit together, or a product beyond 63 bits.
     """
 
-    acc: Fixed = Int(32)
-    multiplier: Fixed = Int(31, signed=False)
-    shift: Fixed = Int(8)
-    y: Fixed = Int(32)
+    acc: Fixed = S32
+    multiplier: Fixed = U31
+    shift: Fixed = S8
+    y: Fixed = S32
     rounding: Rounding = TIES_TO_POS
     first: Rounding | None = None
     point: int = 31
@@ -86,7 +87,7 @@ class Requantizer(Unit):
     lo: int | None = None
     hi: int | None = None
     channels: tuple[tuple[int, ...], ...] = ()
-    strict: bool = note(False)
+    strict: bool = False
     documented: Documented | None = note()
     convention: str | None = note()
 
@@ -263,7 +264,7 @@ class Requantizer(Unit):
         multiplier = np.asarray(arrays[1])
         if multiplier.dtype.kind not in "iu" or multiplier.size == 0 or int(multiplier.max()) <= self.multiplier.hi:
             return self
-        return dataclasses.replace(self, acc=Int(32), multiplier=Int(31, signed=False))
+        return dataclasses.replace(self, acc=S32, multiplier=U31)
 
     def real(self, *values: Any) -> Any:
         """``acc * multiplier * 2**-amount + zero_point`` within the clamp, float64."""

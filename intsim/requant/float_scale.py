@@ -1,0 +1,229 @@
+"""The field's requantisers with a float32 scale, by name.
+
+Here float32 is the specification. This file is the one place of the package where operators meet floats, and they
+meet them as bit patterns only: scales are taken apart into integers and every float32 operation that a project
+performs is computed by :mod:`intsim.requant.binary32`. So no result depends on the host's rounding mode,
+flush-to-zero setting, fused multiply-add or compiler.
+
+Called as ``FLOAT[name](acc, scale, zero_point, lo, hi)``:
+
+====================  ====================================================================  ======================
+name                  value before zero point and clamp                                     documented scales
+====================  ====================================================================  ======================
+``xnnpack_fp32``      ``lrintf((float)acc * scale)``, ``TIES_TO_EVEN``                      2**-32 to below 256
+``xnnpack_rndnu``     ``acc`` times the 24-bit significand, one rounding ``TIES_TO_POS``    2**-32 to below 256
+``xnnpack_rndnu16``   ``acc`` brought to 16 bits, times a 15-bit significand                2**-32 to below 256
+``qnnpack_q31``       two roundings, ``TIES_TO_POS`` at 31 bits, then ``TIES_AWAY``         2**-32 to below 1
+``qnnpack_precise``   24-bit significand, one rounding ``TIES_AWAY``                        2**-32 to below 1
+``qnnpack_fp32``      as ``xnnpack_fp32``                                                   2**-32 to below 1
+``qnnpack_gemmlowp``  as ``qnnpack_q31``; adding the zero point wraps at 32 bits            2**-32 to below 1
+``fbgemm_float``      as ``xnnpack_fp32``                                                   all normal float32
+``fbgemm_fixed``      as ``xnnpack_rndnu``, from a 31-bit multiplier                        2**-33 to below 2**30
+``onnx``              as ``xnnpack_fp32``: ONNX Runtime's QLinearMatMul and QLinearConv     all normal float32
+====================  ====================================================================  ======================
+
+Clamping to ``[lo - zero_point, hi - zero_point]`` and then adding the zero point, as some of them do, is the same
+as adding it first; only where that addition wraps or saturates it is not, and there it is computed so.
+
+Sources: the named projects' scalar reference code, restated; checked against outputs of that code.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from intsim.errors import DtypeError, IntsimError
+from intsim.exact import exact, run
+from intsim.formats import Int
+from intsim.formats.minifloat import bit_length, exponent_of, significand
+from intsim.parameters import Parameters
+from intsim.requant.arithmetic import ONE_ROUNDING, rescale
+from intsim.requant.binary32 import BITS, FRACTION, from_double, rounded_product, saturate16
+from intsim.rounding import TIES_AWAY, TIES_TO_POS, saturate, shift_round
+
+__all__ = ["FLOAT", "FloatConvention", "Method", "codes_of", "floats_of"]
+
+
+class Method(enum.IntEnum):
+    """How the accumulator meets the scale."""
+
+    FLOAT = 0  # a float32 product
+    FIXED_TO_POS = 1  # 24-bit significand, one rounding
+    FIXED_AWAY = 2
+    TWO_ROUNDINGS = 3
+    TWO_ROUNDINGS_WRAPPING = 4  # and a zero point added in 32 bits
+    SIXTEEN_BITS = 5
+
+
+@dataclass(frozen=True)
+class FloatConvention(Parameters):
+    """A requantiser with a float32 scale. Call it on integers and scales.
+
+    Parameters
+    ----------
+    name : of the convention
+    method : how the accumulator meets the scale
+    scales : documented binary exponents ``(lowest, end)``: ``2**lowest <= scale < 2**end``
+    strict : refuse scales outside
+    """
+
+    name: str
+    method: Method
+    scales: tuple[int, int]
+    strict: bool = False
+
+    def __call__(
+        self, acc: Any, scale: Any, zero_point: Any = 0, lo: Any = -128, hi: Any = 127, *, strict: bool | None = None
+    ) -> np.ndarray:
+        """Requantise.
+
+        Parameters
+        ----------
+        acc : 32-bit integers
+        scale : float32, positive (a float64 is rounded to the closest float32)
+        zero_point, lo, hi : integers of at most 16 bits; the zero point may lie outside ``[lo, hi]``
+        strict : refuse scales that the project's documentation excludes; the instance's own setting where None
+
+        Returns
+        -------
+        int32 array of the shape that all arguments broadcast to
+
+        Raises
+        ------
+        DtypeError, IntsimError
+            An argument of the wrong kind or outside its range, ``lo > hi``, or shapes that do not fit together.
+        """
+        ports = (Int(32).check(acc, "acc"), codes_of(scale, "scale"))
+        small = [Int(17).check(v, port) for port, v in (("zero_point", zero_point), ("lo", lo), ("hi", hi))]
+        try:
+            columns = np.broadcast_arrays(*ports, *small)
+        except ValueError:
+            raise IntsimError(f"shapes do not fit together: {[np.shape(p) for p in (*ports, *small)]}") from None
+        acc, scale, zero_point, lo, hi = (np.ascontiguousarray(c).reshape(-1).astype(np.int64) for c in columns)
+        self._check_scales(scale, self.strict if strict is None else strict)
+        if np.any(lo > hi):
+            raise IntsimError("the clamp is empty: lo > hi; give lo <= hi")
+        out = np.empty(acc.size, dtype=np.int32)
+        run(requantize_by_float, acc, scale, zero_point, lo, hi, int(self.method), out)
+        return out.reshape(columns[0].shape)[()]
+
+    def _check_scales(self, codes: np.ndarray, strict: bool) -> None:
+        least, end = ((e + 127) << FRACTION for e in self.scales)
+        if np.any((codes <= 0) | (codes >= 255 << FRACTION)):
+            raise IntsimError(f"{self.name}: a scale must be positive and finite; fold its sign into the weights")
+        if strict and np.any((codes < least) | (codes >= end)):
+            raise IntsimError(
+                f"{self.name} documents scales from 2**{self.scales[0]} to below 2**{self.scales[1]}; "
+                "call with strict=False for others"
+            )
+
+
+_METHODS = {
+    "xnnpack_fp32": (Method.FLOAT, (-32, 8)),
+    "xnnpack_rndnu": (Method.FIXED_TO_POS, (-32, 8)),
+    "xnnpack_rndnu16": (Method.SIXTEEN_BITS, (-32, 8)),
+    "qnnpack_q31": (Method.TWO_ROUNDINGS, (-32, 0)),
+    "qnnpack_precise": (Method.FIXED_AWAY, (-32, 0)),
+    "qnnpack_fp32": (Method.FLOAT, (-32, 0)),
+    "qnnpack_gemmlowp": (Method.TWO_ROUNDINGS_WRAPPING, (-32, 0)),
+    "fbgemm_float": (Method.FLOAT, (-126, 128)),
+    "fbgemm_fixed": (Method.FIXED_TO_POS, (-33, 30)),
+    "onnx": (Method.FLOAT, (-126, 128)),
+}
+
+FLOAT: Mapping[str, FloatConvention] = MappingProxyType(
+    {name: FloatConvention(name, method, scales) for name, (method, scales) in _METHODS.items()}
+)
+"""Conventions with a float32 scale."""
+
+
+def codes_of(values: Any, port: str) -> np.ndarray:
+    """float32 bit patterns, int64, of real numbers; wider ones are rounded to the closest float32.
+
+    Raises
+    ------
+    DtypeError
+        Not real numbers.
+    IntsimError
+        Not a number, or empty.
+    """
+    array: np.ndarray = np.asarray(values)
+    if array.dtype.kind in "iu":
+        array = array.astype(np.float64)
+    if array.dtype.kind != "f":
+        raise DtypeError(f"{port}: expected real numbers, got dtype {array.dtype}; give float32")
+    if array.size == 0:
+        raise IntsimError(f"{port}: empty array of shape {array.shape}; give at least one value")
+    if array.dtype == np.float32:
+        codes = np.ascontiguousarray(array).view(np.uint32).astype(np.int64).reshape(array.shape)
+    else:
+        patterns = np.ascontiguousarray(array, dtype=np.float64).view(np.int64).reshape(-1)
+        if np.any((patterns & _MAGNITUDE) > 2047 << 52):
+            raise IntsimError(f"{port} holds NaN; remove it first")
+        narrowed = np.empty(patterns.size, dtype=np.int64)
+        run(narrow, patterns, narrowed)
+        codes = narrowed.reshape(array.shape)
+    if np.any((codes & 0x7FFFFFFF) > 255 << FRACTION):
+        raise IntsimError(f"{port} holds NaN; remove it first")
+    return codes
+
+
+_MAGNITUDE = np.int64((1 << 63) - 1)
+
+
+def floats_of(codes: Any) -> np.ndarray:
+    """The float32 numbers with the given bit patterns."""
+    return np.asarray(codes).astype(np.uint32).view(np.float32)
+
+
+@exact
+def narrow(patterns, out):
+    """float64 bit patterns to the closest float32's."""
+    for k in range(patterns.size):
+        out[k] = from_double(patterns[k])
+
+
+@exact
+def requantize_by_float(acc, scale, zero_point, lo, hi, method, out):
+    """Every accumulator with the scale, whose float32 bit pattern is given, zero point and clamp beside it."""
+    for k in range(acc.size):
+        value = scaled(acc[k], scale[k], method) + zero_point[k]
+        if method == Method.TWO_ROUNDINGS_WRAPPING:
+            value = ((value + (1 << 31)) & ((1 << 32) - 1)) - (1 << 31)
+        if method == Method.SIXTEEN_BITS:
+            value = saturate16(value)
+        out[k] = saturate(value, lo[k], hi[k])
+
+
+@exact
+def scaled(acc, code, method):
+    """An accumulator times a scale as an integer, by one of the methods."""
+    if method == Method.FLOAT:
+        return rounded_product(acc, code)
+    m, e = significand(code, BITS, FRACTION), exponent_of(code, BITS, FRACTION)
+    if method == Method.FIXED_TO_POS:
+        return rescale(acc * m, -e, 0, ONE_ROUNDING, TIES_TO_POS)
+    if method == Method.FIXED_AWAY:
+        return rescale(acc * m, -e, 0, ONE_ROUNDING, TIES_AWAY)
+    if method == Method.SIXTEEN_BITS:
+        return sixteen_bit_product(acc, m, e)
+    return rescale(acc * (m << 7), 7 - e, 31, TIES_TO_POS, TIES_AWAY)
+
+
+@exact
+def sixteen_bit_product(acc, m, e):
+    """XNNPACK's rndnu16: the accumulator brought to 16 bits by the scale's exponent, times its upper 15 bits.
+
+    With ``scale = m * 2**e`` and `m` of 24 bits: ``2**(e + 24)`` times the accumulator, ``TIES_TO_POS`` and limited
+    to 16 bits; then times ``m * 2**-24`` in 15 bits, ``TIES_TO_POS`` again.
+    """
+    missing = 24 - bit_length(m)  # a subnormal scale: as if it were normal
+    multiplier = min(shift_round(m << missing, 9, TIES_TO_POS), (1 << 15) - 1)
+    near = saturate16(rescale(acc, missing - e - 24, 0, ONE_ROUNDING, TIES_TO_POS))
+    return shift_round(near * multiplier, 15, TIES_TO_POS)
