@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from intsim.errors import IntsimError
 
-__all__ = ["cache_root", "make_folder", "write_bytes", "write_text"]
+__all__ = ["cache_root", "make_folder", "write_bytes", "write_files", "write_text"]
 
 
 def cache_root() -> Path:
@@ -64,3 +65,29 @@ def make_folder(path: str | Path) -> Path:
     except OSError as error:
         raise IntsimError(f"cannot create the folder {folder}: {error.strerror}; choose another path") from None
     return folder
+
+
+def write_files(folder: str | Path, files: Mapping[str, str | bytes]) -> dict[str, Path]:
+    """Write several files into `folder`: all of them are written elsewhere first, then moved in together.
+
+    Returns
+    -------
+    dict
+        The paths, by name.
+
+    Raises
+    ------
+    IntsimError
+        The folder cannot be created or written; none of the files is touched then.
+    """
+    home = make_folder(folder)
+    paths = {name: home / name for name in files}
+    try:
+        with tempfile.TemporaryDirectory(prefix=".intsim-", dir=home) as name:
+            for file, content in files.items():
+                (Path(name) / file).write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
+            for file, target in paths.items():
+                os.replace(Path(name) / file, target)
+    except OSError as error:
+        raise IntsimError(f"cannot write to {home}: {error.strerror}; choose a folder you can write to") from None
+    return paths

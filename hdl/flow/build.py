@@ -37,7 +37,7 @@ class Source:
     Attributes
     ----------
     files : name -> text, in the order in which they are read
-    memories : name -> text of files that the Verilog reads at start
+    memories : name -> text of files that the Verilog reads at start (``$readmemh``), by the name written there
     flags : further arguments for Verilator (language options, include folders)
     """
 
@@ -46,9 +46,14 @@ class Source:
     memories: Mapping[str, str]
     flags: tuple[str, ...] = ()
 
-    def write(self, folder: Path) -> list[str]:
-        """Put the files into `folder`; the names of those to compile are returned."""
-        for name, text in {**self.files, **self.memories}.items():
+    def write(self, folder: Path, memories: Path) -> list[str]:
+        """Put the files into `folder`; the names of those to compile are returned.
+
+        Simulators look for memory files where the program runs: the Verilog is given their full names in `memories`.
+        """
+        for name, text in self.files.items():
+            for memory in self.memories:
+                text = text.replace(f'"{memory}"', f'"{memories / Path(memory).name}"')
             (folder / name).write_text(text)
         return list(self.files)
 
@@ -69,9 +74,9 @@ def library(source: Source, inputs: Packing, outputs: Packing, simulator: str, *
         *(f"{name}\n{text}" for name, text in {**source.files, **source.memories}.items()),
         *source.flags,
         harness,
+        Path(__file__).read_text(),  # the flags
         *macros,
-        *_FLAGS,
-        *(_VERILATED + _VERILATE if simulator == "verilator" else [_TO_CXXRTL]),
+        simulator,
         *(f"{k} {v}" for k, v in tools.versions(*_needs(simulator)).items()),
         f"trace={trace}",
     ]
@@ -80,9 +85,14 @@ def library(source: Source, inputs: Packing, outputs: Packing, simulator: str, *
     target = home / f"{source.top}-{simulator}-{key}.so"
     if target.is_file():
         return target
-    home.mkdir(parents=True, exist_ok=True)
+    memories = home / key
+    (memories if source.memories else home).mkdir(parents=True, exist_ok=True)
     with tools.work_folder(source.top) as folder:
-        files = source.write(folder)
+        for name, text in source.memories.items():
+            (folder / Path(name).name).write_text(text)
+            _publish(folder / Path(name).name, memories / Path(name).name)
+        # Yosys, in its sandbox, sees the work folder only; it reads memories while it compiles
+        files = source.write(folder, memories if simulator == "verilator" else Path())
         (folder / "harness.cpp").write_text(harness)
         if simulator == "verilator":
             _verilate(source, files, macros, folder, trace)
@@ -112,7 +122,7 @@ def _cxxrtl(source: Source, files: list[str], macros: list[str], folder: Path) -
     defines = "-sv " if any(name.endswith(".sv") for name in files) else ""
     tools.yosys(_TO_CXXRTL.format(defines=defines, files=" ".join(files), top=source.top), folder)
     design = "p_" + source.top.replace("_", "__")
-    include = ["-I", tools.cxxrtl_include(), "-I", "."]
+    include: list[str | Path] = ["-I", tools.cxxrtl_include(), "-I", "."]
     tools.cxx(
         [*_FLAGS, "-std=c++14", *macros, f"-DDESIGN={design}", *include, "-shared", "-o", "model.so", "harness.cpp"],
         folder,
@@ -125,7 +135,8 @@ def _verilate(source: Source, files: list[str], macros: list[str], folder: Path,
     parts = sorted((folder / "obj").glob("*.cpp"))
     (folder / "all.cpp").write_text("".join(f'#include "obj/{part.name}"\n' for part in parts))
     runtime, traced = _runtime(), ["-DVM_TRACE=1", "-DVM_TRACE_VCD=1", "-DWITH_TRACE"] if trace else ["-DVM_TRACE=0"]
-    include = ["-I", tools.verilator_root() / "include", "-I", tools.verilator_root() / "include/vltstd", "-I", "obj"]
+    shipped = tools.verilator_root() / "include"
+    include: list[str | Path] = ["-I", shipped, "-I", shipped / "vltstd", "-I", "obj"]
     common = [*_FLAGS, *_VERILATED, *traced, *macros, "-DWITH_VERILATOR", *include]
     tools.cxx([*common, "-shared", "-o", "model.so", "harness.cpp", "all.cpp", *runtime], folder)
 

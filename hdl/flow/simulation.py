@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -283,16 +284,20 @@ def _packings(unit: Unit, options: dict[str, Any]) -> tuple[Packing, Packing]:
 
 
 def _read(paths: Sequence[str | Path], top: str) -> Source:
-    """Verilog files, with every ``.mem`` file that stands beside them."""
+    """Verilog files and the memory files they name, which stand beside them."""
     files, memories = {}, {}
     for path in map(Path, paths):
-        try:
-            files[path.name] = path.read_text(encoding="utf-8")
-            for beside in sorted(path.parent.glob("*.mem")):
-                memories[beside.name] = beside.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise IntsimError(f"cannot read {path}: {error}; give a Verilog file") from None
+        files[path.name] = text = _text(path, "a Verilog file")
+        for name in re.findall(r'\$readmem[hb]\s*\(\s*"([^"]+)"', text):
+            memories[name] = _text(path.parent / name, f"the table that {path.name} reads")
     return Source(top, files, memories)
+
+
+def _text(path: Path, what: str) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise IntsimError(f"cannot read {path}: {error}; give {what}") from None
 
 
 def _per_row(unit: Unit) -> tuple[bool, ...]:

@@ -126,7 +126,7 @@ def cells(design: Rtl, target: str) -> dict[str, Any]:
         (folder / f"{design.top}.v").write_text(design.verilog())
         statistics = _run(design.top, target, folder)
     counted = {name: int(count) for name, count in sorted(statistics["num_cells_by_type"].items())}
-    result = {
+    result: dict[str, Any] = {
         "unit": design.unit.name,
         "sha256": design.unit.sha256,
         "top": design.top,
