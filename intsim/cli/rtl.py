@@ -1,0 +1,32 @@
+"""``intsim rtl``: the Verilog of a unit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from intsim.cli import console
+from intsim.cli.hardware import flow
+from intsim.cli.options import AsJson, Settings, UnitArgument, settings
+from intsim.cli.units import resolve
+
+__all__ = ["command"]
+
+
+def command(
+    unit: UnitArgument,
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Folder to write to.")],
+    option: Settings = [],  # noqa: B006  (Typer copies it)
+    json: AsJson = False,
+) -> None:
+    """Write a unit's Verilog, with what an integrator needs beside it.
+
+    Example:  [bold]intsim rtl silu_s16 -o rtl/[/bold]
+    """
+    paths = flow().verilog(resolve(unit), output, **settings(option))
+    if json:
+        console.emit(paths)
+    else:
+        console.facts(f"written to {output}", {kind: str(path) for kind, path in paths.items()})

@@ -1,0 +1,66 @@
+"""``intsim verify``: RTL against golden model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from intsim.cli import console
+from intsim.cli.hardware import flow
+from intsim.cli.options import AsJson, Settings, Simulator, UnitArgument, settings
+from intsim.cli.units import resolve
+
+__all__ = ["command"]
+
+
+def command(
+    unit: UnitArgument,
+    rtl: Annotated[
+        list[Path],
+        typer.Option(
+            "--rtl", metavar="FILE", help="Check this Verilog, with the same ports, instead; may be repeated."
+        ),
+    ] = [],  # noqa: B006  (Typer copies it)
+    top: Annotated[str | None, typer.Option(help="Its top module; by default the unit's name.")] = None,
+    simulator: Simulator = "cxxrtl",
+    vectors: Annotated[int | None, typer.Option(help="Random inputs where not every input can be tried.")] = None,
+    seed: Annotated[int, typer.Option(help="Of the random inputs.")] = 0,
+    option: Settings = [],  # noqa: B006
+    json: AsJson = False,
+) -> None:
+    """Compare the RTL with the golden model: every input up to 2^24, else at least 2^24 vectors, hard ones first.
+
+    Exit code: 0 all equal, 1 differences, 2 it cannot be built.
+
+    Example:  [bold]intsim verify silu_s16[/bold]   or   [bold]intsim verify silu_s16 --rtl rtl/nli_silu.v[/bold]
+    """
+    found = resolve(unit)
+    given = settings(option) | ({"vectors": vectors} if vectors is not None else {})
+    with console.progress("verifying") as advance:
+        result = flow().verify(found, simulator, rtl=rtl or None, top=top, seed=seed, progress=advance, **given)
+    if json:
+        console.emit(result)
+    else:
+        _print(result)
+    if result["mismatches"]:
+        raise typer.Exit(1)
+
+
+def _print(result: dict[str, Any]) -> None:
+    how = "every input" if result["exhaustive"] else f"directed and random inputs, seed {result['seed']}"
+    console.facts(
+        "RTL equals the golden model" if not result["mismatches"] else "RTL DIFFERS from the golden model",
+        {
+            "unit": result["unit"],
+            "inputs": f"{result['inputs']:,} ({how})",
+            "equal": result["equal"],
+            "mismatches": result["mismatches"],
+            "simulator": result["simulator"],
+            "seconds": result["seconds"],
+            "sha256": result["sha256"],
+        },
+    )
+    for miss in result["first"]:
+        console.facts("", miss)
