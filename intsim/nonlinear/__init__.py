@@ -1,0 +1,17 @@
+"""Nonlinear functions on integers: exponential, softmax, activations, normalisation, roots."""
+
+from intsim.nonlinear.exp import DIExp, IBertExp, ShiftExp
+from intsim.nonlinear.roots import ISqrt, NewtonSqrt, Reciprocal
+from intsim.nonlinear.softmax import DIClippedSoftmax, IBertSoftmax, Shiftmax
+
+__all__ = [
+    "DIClippedSoftmax",
+    "DIExp",
+    "IBertExp",
+    "IBertSoftmax",
+    "ISqrt",
+    "NewtonSqrt",
+    "Reciprocal",
+    "ShiftExp",
+    "Shiftmax",
+]

@@ -1,0 +1,541 @@
+"""The exponential on integers: I-ViT's, I-BERT's and I-LLM's.
+
+All three write ``exp(x)`` as a power of two times a function of the remainder; they differ in where log2(e) goes and
+in how the remainder is treated. They are meant for ``x <= 0``; :func:`intsim.nonlinear.base.non_positive` is the
+port format that says so. The functions at the end of the file are the arithmetic; softmax and the activations
+use the same ones.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from intsim.errors import IntsimError, UnknownName
+from intsim.exact import exact, run
+from intsim.formats import Format, Int
+from intsim.formats.dyadic import illm
+from intsim.nonlinear.base import Elementwise, from_scale, non_positive, require_int, signed_port
+from intsim.unit import Hazard
+
+__all__ = ["DI_FORMS", "IVIT_PROFILES", "DIExp", "IBertExp", "ShiftExp"]
+
+IVIT_PROFILES = ("ivit", "ivit_tvm")
+DI_FORMS = ("literal", "headroom", "fixed16")
+LITERAL, HEADROOM, FIXED16 = range(3)
+
+DI_K_MAX = 40  # beyond, 2**(k+8) and clip * 2**k come near int64
+DI_M_MAX = (1 << 16) - 1  # the product of two 8-bit mantissas
+
+
+@dataclass(frozen=True)
+class ShiftExp(Elementwise):
+    """I-ViT's ShiftExp: ``exp(x s)`` as ``y s 2**-n``, with shifts and one division by a constant.
+
+    ::
+
+        v = max(x + (x >> 1) - (x >> 4), n x0)     # x log2(e), log2(e) ~ 1.4375
+        q = floor(v / x0);  r = v - q x0           # x0 < r <= 0
+        y = (r - 2 x0) << (n - q - 1)              # >> 1 where q = n;  2**(r/x0) ~ 1 - r/(2 x0)
+
+    Source: I-ViT (arXiv 2207.01405), section 3.3 and the authors' PyTorch code. **The paper's:** all of it.
+    **Ours:** a positive `x` is taken while the result stays below 2**62 (ShiftGELU calls it so).
+
+    Parameters
+    ----------
+    x0 : ``floor(-1/s)``, at most -1
+    n : headroom, 15 in the softmax and 23 in the GELU; x is limited to ``n x0``
+    profile : ``ivit``, or ``ivit_tvm``, the authors' TVM layer: ``y = ((r >> 1) - x0) << (n - q)``, which drops the
+        lowest bit of r, with ``x0 = trunc(-1/s - 1)``
+    x : input format; :func:`non_positive` makes every code valid and the output port narrow
+
+    Raises
+    ------
+    IntsimError
+        Parameters whose results leave int64; at a call, a positive code whose result does.
+    """
+
+    x0: int
+    n: int
+    profile: str = "ivit"
+
+    def __post_init__(self) -> None:
+        check_shift_exp(self)
+
+    @classmethod
+    def design(cls, scale: float, n: int = 15, profile: str = "ivit", **options: Any) -> ShiftExp:
+        """The unit for codes of real step `scale`."""
+        check_profile(profile)
+        return cls(design_x0(scale, profile), n, profile, scale=from_scale(scale), **options)
+
+    @property
+    def outputs(self) -> Mapping[str, Format]:
+        if self.x.hi <= 0:
+            return {"y": Int((-self.x0 << self.n).bit_length(), signed=False)}
+        _, _, y = shift_exp(self.x.hi, self.x0, self.n, 62, self.profile == "ivit_tvm")
+        return {"y": signed_port(0, y)}
+
+    @property
+    def widths(self) -> dict[str, int]:
+        """Bits of the intermediates: ``q`` unsigned for x <= 0, ``r`` signed, ``mantissa`` unsigned."""
+        return {"q": self.n.bit_length(), "r": (-self.x0).bit_length() + 1, "mantissa": (-2 * self.x0).bit_length()}
+
+    @property
+    def limit(self) -> int:
+        """The largest shift to the left that keeps 62 bits."""
+        return shift_limit(self.x0)
+
+    @property
+    def implied_scale(self) -> Fraction:
+        return Fraction(1, -self.x0)
+
+    def real(self, *values: Any) -> Any:
+        """``exp`` in codes of the output, ``s 2**-n`` each."""
+        return np.exp(self._from_port(values[0])) * math.ldexp(1, self.n) / float(self.step)
+
+    def corners(self) -> tuple[np.ndarray, ...]:
+        return (_exp_corners(self.x, Fraction(-self.x0 * 16, 23), self.n),)
+
+    def hazards(self) -> tuple[Hazard, ...]:
+        return _positive_hazard(self.x)
+
+    def _evaluate(self, *columns: np.ndarray) -> dict[str, np.ndarray]:
+        (x,) = columns
+        tvm = self.profile == "ivit_tvm"
+        _check_positive(x, lambda top: self.n - shift_exp(top, self.x0, self.n, 0, tvm)[0], self.limit)
+        y = np.empty(x.shape, dtype=self.outputs["y"].dtype)
+        run(shift_exp_all, x, self.x0, self.n, self.limit, tvm, y)
+        return {"y": y}
+
+    def _trace(self, *columns: np.ndarray) -> dict[str, np.ndarray]:
+        (x,) = columns
+        q, r = np.empty((2, x.size), dtype=np.int64)
+        run(shift_exp_nets, x, self.x0, self.n, self.limit, self.profile == "ivit_tvm", q, r)
+        return {"q": q, "r": r, **self._evaluate(x)}
+
+
+@dataclass(frozen=True)
+class IBertExp(Elementwise):
+    """I-BERT's i-exp: a second-order polynomial on ``(-ln 2, 0]`` and a shift.
+
+    ::
+
+        v = max(x, n x0);  q = floor(v / x0);  r = v - q x0
+        y = max((r + b) r + c, 0) << (n - q)       # scale 0.35815147 s**2 / 2**n
+
+    Source: I-BERT (arXiv 2101.01321), section 3.5 and the authors' code. **The paper's:** all of it.
+
+    Parameters
+    ----------
+    x0 : ``floor(-0.6931/s)``
+    b, c : ``floor((0.96963238/0.35815147)/s)``, ``floor((1/0.35815147)/s**2)``
+    n : headroom
+
+    Raises
+    ------
+    IntsimError
+        Constants whose results leave int64: scales below about 2e-5 at n = 30.
+    """
+
+    x0: int
+    b: int
+    c: int
+    n: int = 30
+
+    def __post_init__(self) -> None:
+        check_ibert_exp(self, self.n)
+
+    @classmethod
+    def design(cls, scale: float, n: int = 30, **options: Any) -> IBertExp:
+        """The unit for codes of real step `scale`."""
+        return cls(*design_ibert(scale), n, scale=from_scale(scale), **options)
+
+    @property
+    def outputs(self) -> Mapping[str, Format]:
+        if self.x.hi <= 0:
+            return {"y": Int(max(ibert_top(self.x0, self.b, self.c).bit_length() + self.n, 1), signed=False)}
+        return {"y": Int(64)}
+
+    @property
+    def widths(self) -> dict[str, int]:
+        """Bits of the intermediates: ``q`` unsigned, ``r`` signed, ``polynomial`` unsigned."""
+        top = ibert_top(self.x0, self.b, self.c)
+        return {"q": self.n.bit_length(), "r": (-self.x0).bit_length() + 1, "polynomial": top.bit_length()}
+
+    @property
+    def limit(self) -> int:
+        """The largest shift to the left that keeps 62 bits."""
+        return 62 - max(ibert_top(self.x0, self.b, self.c).bit_length(), 1)
+
+    @property
+    def implied_scale(self) -> Fraction:
+        return Fraction(6931, -10000 * self.x0)
+
+    def real(self, *values: Any) -> Any:
+        """``exp`` in codes of the output."""
+        return np.exp(self._from_port(values[0])) * math.ldexp(1, self.n) / (0.35815147 * float(self.step) ** 2)
+
+    def corners(self) -> tuple[np.ndarray, ...]:
+        return (_exp_corners(self.x, Fraction(-self.x0), self.n),)
+
+    def hazards(self) -> tuple[Hazard, ...]:
+        return _positive_hazard(self.x)
+
+    def _evaluate(self, *columns: np.ndarray) -> dict[str, np.ndarray]:
+        (x,) = columns
+        _check_positive(x, lambda top: self.n - max(top, self.n * self.x0) // self.x0, self.limit)
+        y = np.empty(x.shape, dtype=self.outputs["y"].dtype)
+        run(ibert_exp_all, x, self.x0, self.b, self.c, self.n, y)
+        return {"y": y}
+
+    def _trace(self, *columns: np.ndarray) -> dict[str, np.ndarray]:
+        (x,) = columns
+        q, r, polynomial = np.empty((3, x.size), dtype=np.int64)
+        run(ibert_exp_nets, x, self.x0, self.b, self.c, self.n, q, r, polynomial)
+        return {"q": q, "r": r, "polynomial": polynomial, **self._evaluate(x)}
+
+
+@dataclass(frozen=True)
+class DIExp(Elementwise):
+    """I-LLM's DI-Exp on codes of scale ``m / 2**k``, in three forms.
+
+    ``literal``, Algorithm 1 as drawn (result ``exp * |t|``)::
+
+        mf = m + (m >> 1) - (m >> 4);  |t| = max(round(2**k / mf), 1)
+        q = floor(x / t);  r = x - q t;  y = ((r >> 1) + |t|) >> q
+
+    ``headroom``: I-ViT's left shift by `headroom` bits kept: x limited to ``headroom t``,
+    ``y = (((r >> 1) + |t|) << headroom) >> q``.
+
+    ``fixed16``: log2(e) as 369/256, no division, result ``exp * 2**16``::
+
+        N = k + 8;  z = -x m 369;  p = z >> N;  r = z - (p << N)
+        y = (2**N - (r >> 1)) >> (N + p - 16)      # << where negative
+
+    Source: I-LLM (arXiv 2405.17849), Algorithm 1, known to us from its figure and from transcriptions; the authors
+    published no integer code. **The paper's:** ``literal``, up to the rounding of t. **Ours:** t rounded with ties
+    upwards and kept above 0; ``headroom`` is I-ViT's; ``fixed16`` is used by third-party implementations.
+
+    The default is ``fixed16``, because an 8-bit clipped input leaves ``literal`` only |t| = 12 levels (3.6 bits).
+    L1 distance of softmax rows to the real softmax (64 Gaussian rows, standard deviation 3, one logit raised by 9,
+    16-bit results; `docs/operators.md` has the table of this implementation):
+
+    ====================  ======  ======  ======
+    form, input            T=64   T=512   T=2048
+    ====================  ======  ======  ======
+    literal, 8 bit         0.178   0.416   0.686
+    literal, 16 bit        0.014   0.029   0.053
+    headroom 15, 8 bit     0.018   0.035   0.051
+    fixed16, 8 bit         0.012   0.021   0.034
+    ====================  ======  ======  ======
+
+    Parameters
+    ----------
+    m, k : scale of the input, ``1 <= m < 2**16``, ``0 <= k <= 40``; the paper normalises m to [128, 255]
+    form : ``literal``, ``headroom`` or ``fixed16``
+    headroom : bits of the form ``headroom``
+
+    Raises
+    ------
+    IntsimError
+        A scale outside the bounds; at a call, a positive code (outside the function's domain).
+    """
+
+    m: int
+    k: int
+    form: str = "fixed16"
+    headroom: int = 15
+
+    def __post_init__(self) -> None:
+        check_di_exp(self)
+
+    @classmethod
+    def design(cls, scale: float, form: str = "fixed16", bits: int = 8, **options: Any) -> DIExp:
+        """The unit for codes of real step `scale`, its mantissa rounded to `bits` bits."""
+        m, k = design_di_scale(scale, bits)
+        return cls(m, k, form, scale=from_scale(scale), **options)
+
+    @property
+    def inputs(self) -> Mapping[str, Format]:
+        return {"x": non_positive(self.x.bits)}
+
+    @property
+    def outputs(self) -> Mapping[str, Format]:
+        return {"y": Int(self.top.bit_length(), signed=False)}
+
+    @property
+    def t(self) -> int:
+        """The codes per halving, ``|t|`` (not used by ``fixed16``)."""
+        return di_period(self.m, self.k)
+
+    @property
+    def widths(self) -> dict[str, int]:
+        """Bits of the intermediates, all unsigned."""
+        reach = -self.inputs["x"].lo
+        if self.form == "fixed16":
+            return {"scaled": (reach * self.m * 369).bit_length(), "mantissa": self.k + 9}
+        return {"quotient": (reach // self.t).bit_length(), "mantissa": self.top.bit_length()}
+
+    @property
+    def top(self) -> int:
+        """``exp(0)`` in codes of the output."""
+        return di_top(self.t, DI_FORMS.index(self.form), self.headroom)
+
+    @property
+    def implied_scale(self) -> Fraction:
+        return Fraction(self.m, 1 << self.k)
+
+    def real(self, *values: Any) -> Any:
+        """``exp`` in codes of the output, ``1/top`` each."""
+        return np.exp(self._from_port(values[0])) * float(self.top)
+
+    def corners(self) -> tuple[np.ndarray, ...]:
+        period = Fraction((1 << self.k) * 256, 369 * self.m) if self.form == "fixed16" else Fraction(self.t)
+        return (_exp_corners(self.inputs["x"], period, self.top.bit_length() + 1),)
+
+    def hazards(self) -> tuple[Hazard, ...]:
+        return di_exp_hazards(self.m, self.k, self.form, self.headroom)
+
+    def _evaluate(self, *columns: np.ndarray) -> dict[str, np.ndarray]:
+        (x,) = columns
+        if int(x.max()) > 0:
+            raise IntsimError(f"x: {int(x.max())} is positive, outside the domain x <= 0; subtract the row maximum")
+        check_di_reach(-int(x.min()), self.m)
+        y = np.empty(x.shape, dtype=self.outputs["y"].dtype)
+        run(di_exp_all, x, self.m, self.k, self.t, DI_FORMS.index(self.form), self.headroom, y)
+        return {"y": y}
+
+
+# Constants from real scales, and what they must satisfy -------------------------------------------------------
+
+
+def check_profile(profile: str) -> None:
+    """Only the two published programs of I-ViT have names."""
+    if profile not in IVIT_PROFILES:
+        raise UnknownName("profile", profile, IVIT_PROFILES)
+
+
+def design_x0(scale: float, profile: str) -> int:
+    """I-ViT's x0 for a real scale, exactly: ``floor(-1/s)``, or in the TVM layer ``trunc(-1/s - 1)``."""
+    m, k = from_scale(scale)
+    inverse = Fraction(1 << k, m)
+    return math.floor(-inverse) if profile == "ivit" else math.trunc(-inverse - 1)
+
+
+def check_shift_exp(unit: Any) -> None:
+    """Bounds of I-ViT's exponential inside any unit with the fields x0, n and profile."""
+    check_profile(unit.profile)
+    require_int(unit, "n", 1, 40, "use 15 (softmax) or 23 (GELU)")
+    most = 1 << (61 - unit.n)
+    require_int(unit, "x0", -most, -1, f"|x0| 2**{unit.n} must fit 62 bits: use a larger scale or a smaller n")
+
+
+def shift_limit(x0: int) -> int:
+    """The largest shift to the left of ``r - 2 x0`` that keeps 62 bits."""
+    return 62 - (-2 * x0).bit_length()
+
+
+def design_ibert(scale: float) -> tuple[int, int, int]:
+    """I-BERT's ``x0, b, c`` for a real scale."""
+    m, k = from_scale(scale)
+    step = Fraction(m, 1 << k)
+    a = Fraction("0.35815147")
+    return (
+        math.floor(Fraction("-0.6931") / step),
+        math.floor(Fraction("0.96963238") / a / step),
+        math.floor(1 / a / (step * step)),
+    )
+
+
+def ibert_top(x0: int, b: int, c: int) -> int:
+    """The largest value of the polynomial on ``x0 < r <= 0`` (it is convex: an end)."""
+    return max(c, (x0 + 1 + b) * (x0 + 1) + c, 0)
+
+
+def check_ibert_exp(unit: Any, n: int) -> None:
+    """Bounds of I-BERT's exponential inside any unit with the fields x0, b and c."""
+    if hasattr(unit, "n"):
+        require_int(unit, "n", 1, 40, "use 30")
+    require_int(unit, "x0", -(1 << 31), -1, "use a larger scale")
+    require_int(unit, "b", -(1 << 31), 1 << 31, "use a larger scale")
+    require_int(unit, "c", -(1 << 62), 1 << 62, "use a larger scale")
+    bits = ibert_top(unit.x0, unit.b, unit.c).bit_length() + n
+    if bits > 63:
+        raise IntsimError(
+            f"the exponential needs {bits} bits of 63 with c={unit.c} and {n} bits behind it; use a larger scale"
+        )
+
+
+def design_di_scale(scale: float, bits: int = 8) -> tuple[int, int]:
+    """The dyadic ``(m, k)`` of a real scale with `bits` bits of mantissa; bits of m go where k would pass 40."""
+    m, k = (int(v) for v in illm(bits)(scale))
+    excess = max(k - DI_K_MAX, 0)
+    return m >> excess, k - excess
+
+
+@exact
+def di_period(m, k):
+    """Codes per halving of ``exp(x m / 2**k)``: ``2**k / (1.4375 m)``, ties upwards, at least 1."""
+    mf = m + (m >> 1) - (m >> 4)
+    return max((2 * (1 << k) + mf) // (2 * mf), 1)
+
+
+def di_top(t: int, form: int, headroom: int) -> int:
+    """``exp(0)`` in each form."""
+    return (t, t << headroom, 1 << 16)[form]
+
+
+def check_di_exp(unit: Any) -> None:
+    """Bounds of I-LLM's exponential inside any unit with the fields m, k, form and headroom."""
+    if unit.form not in DI_FORMS:
+        raise UnknownName("form of DI-Exp", unit.form, DI_FORMS)
+    require_int(unit, "headroom", 0, 20, "use 15")
+    check_di_scale(unit)
+    bits = unit.top.bit_length()
+    if bits > 60:
+        raise IntsimError(f"exp(0) needs {bits} bits, 60 are available; normalise m or use fewer bits of headroom")
+
+
+def check_di_scale(unit: Any) -> None:
+    """Bounds of a dyadic scale ``m / 2**k`` with which nothing of I-LLM leaves int64."""
+    require_int(unit, "m", 1, DI_M_MAX, "round the mantissa to 8 bits, or to 16 for a product of two scales")
+    require_int(unit, "k", 0, DI_K_MAX, f"2**(k+8) and clip * 2**k leave int64 above k = {DI_K_MAX}: drop bits of m")
+
+
+def check_di_reach(farthest: int, m: int) -> None:
+    """``-x * m * 369`` must fit int64."""
+    if (farthest * m * 369) >> 62:
+        raise IntsimError(f"x = -{farthest} times m = {m} leaves 62 bits; use narrower codes or an 8-bit mantissa")
+
+
+def di_exp_hazards(m: int, k: int, form: str, headroom: int) -> tuple[Hazard, ...]:
+    """What a static scale costs in precision."""
+    found = []
+    t = di_period(m, k)
+    if m < 128:
+        mf = m + (m >> 1) - (m >> 4)
+        found.append(Hazard(f"m = {m} < 128: log2(e) becomes {mf}/{m}", "normalise m to [128, 255]"))
+    if form == "literal" and t < 1 << 8:
+        found.append(
+            Hazard(
+                f"literal DI-Exp has |t| = {t} levels, fewer than {t.bit_length()} bits",
+                "use form='fixed16' or 'headroom'",
+            )
+        )
+    return tuple(found)
+
+
+def _positive_hazard(x: Format) -> tuple[Hazard, ...]:
+    if x.hi <= 0:
+        return ()
+    return (Hazard(f"positive codes of {x} may leave 62 bits", f"declare x=non_positive({x.bits})"),)
+
+
+def _check_positive(x: np.ndarray, shift_of: Any, limit: int) -> None:
+    """Positive codes double the result every |x0|: the largest decides whether the row fits."""
+    top = int(x.max())
+    if top > 0 and shift_of(top) > limit:
+        raise IntsimError(f"x: exp({top}) needs a shift of {shift_of(top)}, {limit} fit int64; subtract the maximum")
+
+
+def _exp_corners(x: Format, period: Fraction, halvings: int) -> np.ndarray:
+    """The ends, zero, and around every multiple and half multiple of the period that still matters."""
+    points = {x.lo, x.lo + 1, 0, -1, -2} | {min(x.hi, v) for v in (1, 2, 3)}
+    for i in range(1, 4 * (halvings + 2)):
+        centre = -(period * i // 4)
+        points.update(range(centre - 3, centre + 4))
+    for i in range(1, 128):  # small steps: where the remainder is dropped or kept
+        points.update((-i, -(i * 37)))
+    return np.array(sorted(p for p in points if x.lo <= p <= min(x.hi, 3)), dtype=x.dtype)
+
+
+# The arithmetic ------------------------------------------------------------------------------------------------
+
+
+@exact
+def shift_exp(x, x0, n, limit, tvm):
+    """Quotient, remainder and value of I-ViT's exponential; shifts to the left stop at `limit`."""
+    scaled = max(x + (x >> 1) - (x >> 4), n * x0)
+    q = scaled // x0
+    r = scaled - q * x0
+    if tvm:
+        return q, r, ((r >> 1) - x0) << min(n - q, limit)
+    mantissa = r - 2 * x0  # 2 (r/2 - x0): the half is not floored first
+    shift = n - q - 1
+    if shift < 0:
+        return q, r, mantissa >> 1
+    return q, r, mantissa << min(shift, limit)
+
+
+@exact
+def shift_exp_all(x, x0, n, limit, tvm, out):
+    """:func:`shift_exp` of every element."""
+    for i in range(x.size):
+        _, _, y = shift_exp(x[i], x0, n, limit, tvm)
+        out[i] = y
+
+
+@exact
+def shift_exp_nets(x, x0, n, limit, tvm, out_q, out_r):
+    """Quotients and remainders of :func:`shift_exp`."""
+    for i in range(x.size):
+        q, r, _ = shift_exp(x[i], x0, n, limit, tvm)
+        out_q[i] = q
+        out_r[i] = r
+
+
+@exact
+def ibert_exp(x, x0, b, c, n):
+    """Quotient, remainder and polynomial of I-BERT's exponential; its value is ``polynomial << (n - q)``."""
+    limited = max(x, n * x0)
+    q = limited // x0
+    r = limited - q * x0
+    return q, r, max((r + b) * r + c, 0)
+
+
+@exact
+def ibert_exp_all(x, x0, b, c, n, out):
+    """I-BERT's exponential of every element."""
+    for i in range(x.size):
+        q, _, polynomial = ibert_exp(x[i], x0, b, c, n)
+        out[i] = polynomial << (n - q)
+
+
+@exact
+def ibert_exp_nets(x, x0, b, c, n, out_q, out_r, out_polynomial):
+    """The intermediates of :func:`ibert_exp`."""
+    for i in range(x.size):
+        q, r, polynomial = ibert_exp(x[i], x0, b, c, n)
+        out_q[i] = q
+        out_r[i] = r
+        out_polynomial[i] = polynomial
+
+
+@exact
+def di_exp(x, m, k, t, form, headroom):
+    """I-LLM's exponential of ``x <= 0`` in one of its three forms; `t` is :func:`di_period` of the scale."""
+    if form == FIXED16:
+        n = k + 8
+        z = -x * m * 369  # 369/256 ~ log2(e)
+        p = z >> n
+        y = (1 << n) - ((z - (p << n)) >> 1)
+        shift = n + p - 16
+        return y << -shift if shift < 0 else y >> min(shift, 63)
+    limited = x if form == LITERAL else max(x, -headroom * t)
+    q = -limited // t
+    u = ((limited + q * t) >> 1) + t
+    if form == HEADROOM:
+        u = u << headroom
+    return u >> min(q, 63)
+
+
+@exact
+def di_exp_all(x, m, k, t, form, headroom, out):
+    """:func:`di_exp` of every element."""
+    for i in range(x.size):
+        out[i] = di_exp(x[i], m, k, t, form, headroom)

@@ -1,0 +1,78 @@
+"""What row operators share: the range of a masked row, and the rows that break things."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable
+from fractions import Fraction
+
+import numpy as np
+
+from intsim.exact import exact
+from intsim.formats import Format
+
+__all__ = ["extreme_rows", "row_corners", "row_range"]
+
+_WIDTH = 24  # elements of a corner row, unless the hardware holds fewer
+
+
+@exact
+def row_range(x, valid, i):
+    """Largest and smallest valid element of row `i`, and how many there are; zeros where there is none."""
+    top = 0
+    low = 0
+    count = 0
+    for j in range(x.shape[1]):
+        if valid[i, j] != 0:
+            value = x[i, j]
+            top = value if count == 0 else max(top, value)
+            low = value if count == 0 else min(low, value)
+            count += 1
+    return top, low, count
+
+
+def extreme_rows(fmt: Format, width: int) -> list[np.ndarray]:
+    """Equal rows at the ends and at zero, one-hot rows, ramps up and down, alternating ends."""
+    lo, hi = fmt.lo, fmt.hi
+    place = np.arange(width)
+    rows = [np.full(width, value) for value in (lo, lo + 1, -1, 0, 1, hi - 1, hi) if lo <= value <= hi]
+    for hot in {0, width // 2, width - 1}:
+        rows += [np.where(place == hot, hi, lo), np.where(place == hot, lo, hi), np.where(place == hot, min(hi, 1), 0)]
+    ramp = np.array([lo + (hi - lo) * int(j) // max(width - 1, 1) for j in place])
+    rows += [ramp, ramp[::-1], np.where(place % 2 == 0, lo, hi), np.clip(place - width // 2, lo, hi)]
+    return rows
+
+
+def row_corners(
+    fmt: Format, max_row: int, period: Fraction, halvings: int, distances: Iterable[int] = (), seed: int = 0
+) -> np.ndarray:
+    """Rows for an operator that looks at distances to the row maximum.
+
+    Parameters
+    ----------
+    fmt : format of the elements
+    period : distance over which the exponential halves
+    halvings : how many of them matter
+    distances : more distances where something changes
+    """
+    width = min(max_row, _WIDTH)
+    rng = random.Random(seed)
+    near = {0, 1, 2, 3, 5, 8, 13, 21}
+    for i in range(1, 2 * halvings + 6):
+        centre = period * i // 2
+        near.update(range(centre - 2, centre + 3))
+    near.update(distances)
+    inside = sorted(d for d in near if 0 <= d <= fmt.hi - fmt.lo)
+    rows = extreme_rows(fmt, width)
+    for start in range(0, len(inside), max(width - 1, 1)):
+        part = inside[start : start + width - 1]
+        part = part + [part[-1]] * (width - 1 - len(part)) if part else []
+        for top in {fmt.hi, min(fmt.hi, max(fmt.lo + max(part, default=0), 0))}:
+            rows.append(np.array([max(top - d, fmt.lo) for d in [0, *part]]))
+    # Rows of every spread: a change of one in a constant moves some sum or quotient over a limit.
+    reach = min(-(-period * (halvings + 2) // 1), fmt.hi - fmt.lo)
+    for i in range(96):
+        spread = max(reach * (i % 24 + 1) // 24, 1)
+        top = fmt.hi if i % 2 else min(fmt.hi, fmt.lo + spread + rng.randint(0, spread))
+        rows.append(np.array([max(top - rng.randint(0, spread), fmt.lo) for _ in range(width)]))
+    return np.array([[int(v) for v in row] for row in rows], dtype=fmt.dtype)
