@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -104,7 +105,7 @@ def read_array(path: str | Path) -> np.ndarray:
         array = np.load(path, allow_pickle=False)
     except FileNotFoundError:
         raise IntsimError(f"there is no file {path}; give a .npy file or integers such as 1,2,-3") from None
-    except (OSError, ValueError, EOFError, SyntaxError) as error:
+    except (OSError, ValueError, EOFError, SyntaxError, zipfile.BadZipFile) as error:
         raise IntsimError(f"{path} is no .npy file or is damaged ({error}); write it again with numpy.save") from None
     if not isinstance(array, np.ndarray):
         raise IntsimError(f"{path} holds several arrays; give one .npy file per port")
