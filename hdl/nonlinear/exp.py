@@ -87,6 +87,17 @@ def ibert_exp(pipe: Pipeline, name: str, xs: Sequence[Value], *, x0: int, b: int
     ----------
     xs : signed values of the current stage, none above 0, one per lane
     x0, b, c, n : as in :func:`intsim.nonlinear.exp.ibert_exp`
+    """
+    s = pipe.values
+    ibert_polynomial(pipe, name, xs, x0=x0, b=b, c=c, n=n)
+    top = exp.ibert_top(x0, b, c)
+    pairs = zip(getattr(s, f"{name}_polynomial"), getattr(s, f"{name}_q"), strict=True)
+    setattr(s, name, [(value << (n - q).as_unsigned()[: n.bit_length()])[: top.bit_length() + n] for value, q in pairs])
+    pipe.cut()
+
+
+def ibert_polynomial(pipe: Pipeline, name: str, xs: Sequence[Value], *, x0: int, b: int, c: int, n: int) -> None:
+    """The same without the last shift: the values ``<name>_polynomial`` and ``<name>_q``, both unsigned.
 
     Notes
     -----
@@ -98,22 +109,17 @@ def ibert_exp(pipe: Pipeline, name: str, xs: Sequence[Value], *, x0: int, b: int
     pipe.cut()
     divide_by_constant(pipe, name, getattr(s, f"{name}_depth"), period, n.bit_length())
     setattr(s, f"{name}_slope", [b - rest for rest in getattr(s, f"{name}_r")])
-    setattr(s, f"{name}_d", list(getattr(s, f"{name}_r")))
-    setattr(s, f"{name}_halvings", [(n - q).as_unsigned()[: n.bit_length()] for q in getattr(s, f"{name}_q")])
     pipe.cut()
-    multiply(pipe, f"{name}_product", getattr(s, f"{name}_slope"), getattr(s, f"{name}_d"))
+    multiply(pipe, f"{name}_product", getattr(s, f"{name}_slope"), getattr(s, f"{name}_r"))
+    setattr(s, f"{name}_signed", [c - product for product in getattr(s, f"{name}_product")])
+    pipe.cut()
     top = exp.ibert_top(x0, b, c)
-    polynomials = [c - product for product in getattr(s, f"{name}_product")]
-    setattr(s, f"{name}_signed", polynomials)
-    pipe.cut()
-    kept = [Mux(value < 0, 0, value)[: top.bit_length()] for value in getattr(s, f"{name}_signed")]
-    pairs = zip(kept, getattr(s, f"{name}_halvings"), strict=True)
-    setattr(s, name, [(value << halvings)[: top.bit_length() + n] for value, halvings in pairs])
-    pipe.cut()
+    kept = [Mux(value < 0, 0, value)[: max(top.bit_length(), 1)] for value in getattr(s, f"{name}_signed")]
+    setattr(s, f"{name}_polynomial", kept)
 
 
 def ibert_exp_cuts(x0: int, b: int, n: int) -> int:
-    """Cuts that :func:`ibert_exp` appends."""
+    """Cuts that :func:`ibert_exp` appends, one more than :func:`ibert_polynomial`."""
     rest = (-x0 - 1).bit_length()
     slope = max(b, -x0 - 1, -b).bit_length()
     return 4 + n.bit_length() + multiplier_cuts(slope + 1, rest + 1)

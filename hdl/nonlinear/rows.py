@@ -25,6 +25,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from amaranth.hdl import Module, Shape, Signal, Value
 from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
 
 from hdl.component import UnitComponent
 from hdl.parts.pipeline import Pipeline
@@ -32,7 +33,7 @@ from hdl.parts.row_buffer import RowBuffer
 from hdl.parts.trees import Fold, RowFold
 from intsim.unit import Unit
 
-__all__ = ["RowComponent", "RowFlow", "words_of"]
+__all__ = ["RowComponent", "RowFlow", "TokenMap", "words_of"]
 
 
 def words_of(n: int, lanes: int) -> int:
@@ -71,6 +72,39 @@ class RowComponent(UnitComponent):
     def sustained(self, n: int) -> int:
         """Cycles per row of `n` elements when rows follow each other."""
         return max(words_of(n, self.lanes), self.pace)
+
+
+class TokenMap(wiring.Component):
+    """Combinational logic and a register between two streams of tokens.
+
+    Parameters
+    ----------
+    before, after : fields of the tokens and their shapes
+    logic : the fields of the new token from the old one
+    """
+
+    latency = 1
+    interval = 1
+
+    def __init__(
+        self, before: Mapping[str, Shape], after: Mapping[str, Shape], logic: Callable[[Value], Mapping[str, Value]]
+    ):
+        self._logic = logic
+        super().__init__(
+            {
+                "i": In(stream.Signature(data.StructLayout(dict(before)))),
+                "o": Out(stream.Signature(data.StructLayout(dict(after)))),
+            }
+        )
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        pipe = Pipeline(m, self.i, self.o)
+        for name, value in self._logic(pipe.payload).items():
+            setattr(pipe.values, name, value)
+        pipe.cut()
+        pipe.end(**{name: getattr(pipe.values, name) for name, _ in self.o.payload.shape()})
+        return m
 
 
 class RowFlow:
