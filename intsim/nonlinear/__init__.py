@@ -1,5 +1,6 @@
 """Nonlinear functions on integers: exponential, softmax, activations, normalisation, roots."""
 
+from intsim.nonlinear.activations import DISigmoid, DISwiGLU, HardSwish, IBertGELU, ShiftGELU, SquaredReLU
 from intsim.nonlinear.exp import DIExp, IBertExp, ShiftExp
 from intsim.nonlinear.roots import ISqrt, NewtonSqrt, Reciprocal
 from intsim.nonlinear.softmax import DIClippedSoftmax, IBertSoftmax, Shiftmax
@@ -7,11 +8,17 @@ from intsim.nonlinear.softmax import DIClippedSoftmax, IBertSoftmax, Shiftmax
 __all__ = [
     "DIClippedSoftmax",
     "DIExp",
+    "DISigmoid",
+    "DISwiGLU",
+    "HardSwish",
     "IBertExp",
+    "IBertGELU",
     "IBertSoftmax",
     "ISqrt",
     "NewtonSqrt",
     "Reciprocal",
     "ShiftExp",
+    "ShiftGELU",
     "Shiftmax",
+    "SquaredReLU",
 ]

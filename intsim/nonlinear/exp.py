@@ -320,10 +320,10 @@ def check_profile(profile: str) -> None:
         raise UnknownName("profile", profile, IVIT_PROFILES)
 
 
-def design_x0(scale: float, profile: str) -> int:
-    """I-ViT's x0 for a real scale, exactly: ``floor(-1/s)``, or in the TVM layer ``trunc(-1/s - 1)``."""
+def design_x0(scale: float, profile: str, factor: Fraction | int = 1) -> int:
+    """I-ViT's x0 for codes of ``scale * factor``, exactly: ``floor(-1/s)``, in the TVM layer ``trunc(-1/s - 1)``."""
     m, k = from_scale(scale)
-    inverse = Fraction(1 << k, m)
+    inverse = Fraction(1 << k, m) / factor
     return math.floor(-inverse) if profile == "ivit" else math.trunc(-inverse - 1)
 
 

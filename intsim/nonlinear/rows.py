@@ -44,7 +44,7 @@ def extreme_rows(fmt: Format, width: int) -> list[np.ndarray]:
 
 
 def row_corners(
-    fmt: Format, max_row: int, period: Fraction, halvings: int, distances: Iterable[int] = (), seed: int = 0
+    fmt: Format, max_row: int, period: Fraction, halvings: int, distances: Iterable[int] = (), width: int | None = None
 ) -> np.ndarray:
     """Rows for an operator that looks at distances to the row maximum.
 
@@ -54,9 +54,10 @@ def row_corners(
     period : distance over which the exponential halves
     halvings : how many of them matter
     distances : more distances where something changes
+    width : elements of a row where the operator prescribes it
     """
-    width = min(max_row, _WIDTH)
-    rng = random.Random(seed)
+    width = width or min(max_row, _WIDTH)
+    rng = random.Random(0)
     near = {0, 1, 2, 3, 5, 8, 13, 21}
     for i in range(1, 2 * halvings + 6):
         centre = period * i // 2
