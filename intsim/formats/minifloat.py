@@ -87,7 +87,7 @@ class Minifloat(Format):
     @property
     def max(self) -> float:
         """The largest finite number."""
-        return float(self.decode(self.largest))
+        return self.decode(self.largest).item()
 
     def codes(self) -> np.ndarray:
         """Every code, ascending: negative NaNs, -infinity ... -0, +0 ... infinity, NaNs."""

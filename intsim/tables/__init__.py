@@ -2,5 +2,6 @@
 
 from intsim.tables.nli import NLI
 from intsim.tables.nli_float import FloatNLI
+from intsim.tables.uniform import Uniform
 
-__all__ = ["NLI", "FloatNLI"]
+__all__ = ["NLI", "FloatNLI", "Uniform"]
