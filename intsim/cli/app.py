@@ -29,6 +29,7 @@ VERBS = {
     "verify": "Hardware",
     "synth": "Hardware",
     "place": "Hardware",
+    "report": "Hardware",
     "doctor": "Set-up",
 }
 
