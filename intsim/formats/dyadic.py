@@ -95,7 +95,7 @@ class ScaleRule(Parameters):
         IntsimError
             A scale that is negative, infinite or not a number.
         """
-        fraction, exponent = _split(scale, self.single)
+        fraction, exponent = _from_real(scale, self.single)
         m = _shift_right(fraction, _DOUBLE_BITS - self.bits, self.rounding)
         k = self.bits - exponent
         over = m >> self.bits != 0
@@ -152,7 +152,7 @@ RULES: Mapping[str, ScaleRule] = MappingProxyType(
 """Every rule by the name of the project that uses it."""
 
 
-def _split(scale: Any, single: bool) -> tuple[np.ndarray, np.ndarray]:
+def _from_real(scale: Any, single: bool) -> tuple[np.ndarray, np.ndarray]:
     """Fraction as an integer of 53 bits and binary exponent: ``scale = fraction * 2**(exponent - 53)``, exactly."""
     real = np.asarray(scale, dtype=np.float64)
     if not np.all(np.isfinite(real)) or np.any(real < 0):

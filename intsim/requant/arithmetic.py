@@ -95,7 +95,7 @@ def requantize(
     The other parameters are those of :class:`intsim.requant.Requantizer`.
     """
     for k in range(acc.size):
-        _, amount, _, value = stages(
+        _, _, _, value = stages(
             acc[k], index[k], multipliers, shifts, addends, reduced, right, pre_shift, point, first, rounding
         )
         out[k] = finish(value, zero_point, zero_first, lo, hi)

@@ -18,7 +18,7 @@ def corners(unit: Requantizer) -> tuple[np.ndarray, ...]:
     """One column per input port: port ends crossed, and products beside ties, clamps and zero."""
     if not unit.channels:
         ends = np.meshgrid(_ends(unit.acc), _ends(unit.multiplier), _shifts(unit), indexing="ij")
-        ties = near_ties(unit, 4000, seed=0)
+        ties = near_ties(unit, 4000)
         columns = [np.concatenate([a.reshape(-1), b]) for a, b in zip(ends, ties, strict=True)]
         return tuple(c.astype(fmt.dtype) for c, fmt in zip(columns, unit.inputs.values(), strict=True))
     acc, channel = [], []
@@ -47,27 +47,22 @@ def near_ties(unit: Requantizer, count: int, seed: int = 0) -> tuple[np.ndarray,
     acc, multiplier, shift : int64 arrays of `count` elements
     """
     rng = np.random.default_rng(seed)
-    top = unit.multiplier.hi
-    bits = top.bit_length()
-    odd = rng.integers(0, top, count, endpoint=True) | 1
-    zeros = rng.integers(0, bits, count)  # trailing zeros: powers of two and short multipliers make exact ties
-    multiplier = np.minimum(np.where(rng.random(count) < 0.3, 1, odd >> zeros) << zeros, top)
-    amount = rng.integers(1, bits + min(unit.acc.bits, 32) - 2, count)
-    factor = np.array([unit_factor(unit, int(m)) for m in multiplier], dtype=object)
-    # acc * factor = (n + 1/2) * 2**amount for a small n: the closest accumulator, and its neighbours
-    n = rng.integers(-200, 200, count).astype(object)
-    target = (2 * n + 1) * (np.array([1 << int(a) for a in amount], dtype=object)) // 2
-    acc = target // np.maximum(factor, 1) + rng.integers(-1, 2, count).astype(object)
-    acc = np.array([min(max(int(a), unit.acc.lo), unit.acc.hi) for a in acc], dtype=np.int64)
+    bits, wide = unit.largest_factor.bit_length(), min(unit.acc.bits, 40)
+    zeros = rng.integers(0, bits, count)  # of the factor: powers of two and short factors make exact ties
+    odd = (rng.integers(0, 1 << 31, count) >> (31 - bits + zeros)) | 1
+    short = rng.integers(0, 2, count).astype(bool)
+    amount = np.where(short, zeros + rng.integers(1, wide - 1, count), rng.integers(1, bits + wide - 2, count))
+    # acc * odd * 2**zeros = odd * (2 j + 1) * 2**(amount - 1), half a unit more than a whole number: an exact tie
+    exact = (2 * rng.integers(-100, 100, count) + 1) << np.maximum(amount - 1 - zeros, 0)
+    # acc * factor = (2 n + 1) * 2**(amount - 1) for any factor: the closest accumulator
+    factor = np.minimum(odd << zeros, unit.largest_factor)
+    target = (2 * rng.integers(-200, 200, count) + 1).astype(object) << (amount - 1).astype(object)
+    close = target // factor.astype(object)
+    acc = np.where(short, exact.astype(object), close) + rng.integers(-1, 2, count) * rng.integers(0, 2, count)
+    acc = np.clip(acc, unit.acc.lo, unit.acc.hi).astype(np.int64)
     shift = amount if unit.right else unit.binary_point - amount
+    multiplier = factor << 16 if unit.reduced else factor
     return acc, multiplier, np.clip(shift, unit.shift.lo, unit.shift.hi)
-
-
-def unit_factor(unit: Requantizer, multiplier: int) -> int:
-    """The multiplier as it enters the product."""
-    from intsim.requant.arithmetic import reduced_multiplier
-
-    return reduced_multiplier(multiplier) if unit.reduced else multiplier
 
 
 def _ends(fmt: Format) -> np.ndarray:

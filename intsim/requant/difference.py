@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,7 @@ class Difference:
     smallest : the differing input with the smallest accumulator that was found, both results behind it; None if none
     by_shift : right shift in bits -> (compared, differing)
     inputs : the differing inputs, one array per port, with the results of `a` and of `b` at the end
+    sides : the two as functions of the ports
     """
 
     a: str
@@ -49,6 +51,7 @@ class Difference:
     smallest: tuple[Any, ...] | None
     by_shift: dict[int, tuple[int, int]]
     inputs: Inputs = field(repr=False, compare=False)
+    sides: tuple[Callable[..., np.ndarray], ...] = field(repr=False, compare=False)
 
     @property
     def share(self) -> float:
@@ -132,6 +135,7 @@ def compare(
         smallest=_smallest(sides, found),
         by_shift=by_shift,
         inputs=found,
+        sides=tuple(sides),
     )
 
 
@@ -219,19 +223,19 @@ def _smallest(sides: list[_Side], found: Inputs) -> tuple[Any, ...] | None:
         return None
     order = np.lexsort((*(np.abs(v) for v in found[1:-2]), np.abs(found[0])))
     best = tuple(v[order[0]] for v in found)
-    pairs = [tuple(v[k] for v in found[1:-2]) for k in order[:16]]
+    pairs: list[tuple[Any, ...]] = [tuple(v[k] for v in found[1:-2]) for k in order[:16]]
     if len(found) == 5:
-        pairs = [(m, s) for s in range(-1, -9, -1) for m in (1 << 30, 3 << 29, 5 << 28)] + pairs
+        plain: list[tuple[Any, ...]] = [(m, s) for s in range(0, -9, -1) for m in (1 << 30, 3 << 29, 5 << 28)]
     else:
-        pairs = [(np.float32(2.0**-k),) for k in range(1, 9)] + pairs
-    for constants in pairs:
+        plain = [(np.float32(2.0**-k),) for k in range(1, 9)]
+    for constants in pairs + plain[::-1]:  # at equal accumulators the plainest constants win
         try:
             ya, yb = (side(ACC, *constants).astype(np.int64) for side in sides)
         except IntsimError:
             continue  # plain constants that one of the two does not take
         where = ACC[ya != yb]
         if where.size:
-            acc = where[np.lexsort((where, np.abs(where)))[0]]
-            if abs(int(acc)) < abs(int(best[0])):
+            acc = where[np.lexsort((-where, np.abs(where)))[0]]
+            if abs(int(acc)) <= abs(int(best[0])):
                 best = (acc, *constants, ya[acc + SMALL], yb[acc + SMALL])
     return tuple(v.item() if isinstance(v, np.generic) else v for v in best)

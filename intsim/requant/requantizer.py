@@ -88,7 +88,7 @@ class Requantizer(Unit):
     hi: int | None = None
     channels: tuple[tuple[int, ...], ...] = ()
     strict: bool = False
-    documented: Documented | None = note()
+    documented: Documented | None = note()  # noqa: RUF009 - a field, not a value
     convention: str | None = note()
 
     def __post_init__(self) -> None:
@@ -286,6 +286,15 @@ class Requantizer(Unit):
         from intsim.requant.corners import corners
 
         return corners(self)
+
+    def near_ties(self, count: int = 1 << 16, seed: int = 0) -> tuple[np.ndarray, ...] | None:
+        """Inputs at and beside half a unit, about one in four an exact tie; None where all constants are built in."""
+        from intsim.requant.corners import near_ties
+
+        if self.channels:
+            return None
+        columns = near_ties(self, count, seed)
+        return tuple(c.astype(fmt.dtype) for c, fmt in zip(columns, self.inputs.values(), strict=True))
 
     def hazards(self) -> tuple[Hazard, ...]:
         """Channels whose results saturate for part of the accumulator's range, or are always zero."""

@@ -28,6 +28,8 @@ DESIGN_TIME = {
     "intsim.measure": "compares with real functions",
     "intsim.models": "float twins and weight loading stand beside the integer models",
     "intsim.prepare": "smoothing, rotation and calibration before quantisation",
+    "intsim.requant.difference": "how often two conventions differ",
+    "intsim.requant.picture": "a picture of that",
     "intsim.requant.float_scale": "the conventions whose scale is a float, by definition",
     "intsim.tables.design": "the breakpoint solver",
     "intsim.tables.functions": "the real functions that tables approximate",
@@ -38,7 +40,9 @@ EXEMPT = {
     "intsim.errors": {"nearest": "how alike two names are"},
     "intsim.exact": {"compiled": "a path", "cache_dir": "a path"},
     "intsim.files": {"cache_root": "a path"},
+    "intsim.formats.dyadic": {"ScaleRule.error_bound": "an error in real numbers"},
     "intsim.formats.fixed": {"round_real": "the rounding inside encode"},
+    "intsim.requant.corners": {"near_ties": "draws inputs"},
 }
 
 
