@@ -232,7 +232,7 @@ class ShiftExp(_Exponential):
         tvm = unit.profile == "ivit_tvm"
         most = unit.n - exp.shift_exp(self._hi, unit.x0, unit.n, 0, tvm)[0]
         if most > unit.limit:
-            raise IntsimError(f"x = {self._hi} is shifted by {most} bits, {unit.limit} fit; use x=NonPositive(bits)")
+            raise IntsimError(f"x = {self._hi} is shifted by {most} bits, {unit.limit} fit; use x=non_positive(bits)")
         self.latency = shift_exp_cuts(unit.x0, unit.n, self._hi)
 
     def _append(self, pipe: Pipeline, xs: list[Value]) -> None:
@@ -253,7 +253,7 @@ class IBertExp(_Exponential):
     def __init__(self, unit: Unit):
         super().__init__(unit)
         if unit.x.hi > 0:
-            raise IntsimError(f"the hardware takes no positive codes, {unit.x} has some; use x=NonPositive(bits)")
+            raise IntsimError(f"the hardware takes no positive codes, {unit.x} has some; use x=non_positive(bits)")
         self.latency = ibert_exp_cuts(unit.x0, unit.b, unit.n)
 
     def _append(self, pipe: Pipeline, xs: list[Value]) -> None:

@@ -75,21 +75,25 @@ class RowComponent(UnitComponent):
 
 
 class TokenMap(wiring.Component):
-    """Combinational logic and a register between two streams of tokens.
+    """A pipeline between two streams of tokens.
 
     Parameters
     ----------
     before, after : fields of the tokens and their shapes
-    logic : the fields of the new token from the old one
+    logic : appends `cuts` cuts to the pipeline it is given and returns the fields of the new token
     """
 
-    latency = 1
     interval = 1
 
     def __init__(
-        self, before: Mapping[str, Shape], after: Mapping[str, Shape], logic: Callable[[Value], Mapping[str, Value]]
+        self,
+        before: Mapping[str, Shape],
+        after: Mapping[str, Shape],
+        cuts: int,
+        logic: Callable[[Pipeline], Mapping[str, Value]],
     ):
         self._logic = logic
+        self.latency = cuts
         super().__init__(
             {
                 "i": In(stream.Signature(data.StructLayout(dict(before)))),
@@ -100,10 +104,9 @@ class TokenMap(wiring.Component):
     def elaborate(self, platform) -> Module:
         m = Module()
         pipe = Pipeline(m, self.i, self.o)
-        for name, value in self._logic(pipe.payload).items():
-            setattr(pipe.values, name, value)
-        pipe.cut()
-        pipe.end(**{name: getattr(pipe.values, name) for name, _ in self.o.payload.shape()})
+        fields = self._logic(pipe)
+        assert pipe.stage == self.latency
+        pipe.end(**fields)
         return m
 
 

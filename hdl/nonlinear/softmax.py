@@ -6,7 +6,7 @@ reciprocal of the sum, computed once per row by an iterative divider.
 
 from __future__ import annotations
 
-from amaranth.hdl import C, Cat, Module, Mux, Value, signed, unsigned
+from amaranth.hdl import C, Cat, Module, Mux, Value, unsigned
 
 from hdl.component import shape_of
 from hdl.nonlinear.exp import ibert_exp_cuts, ibert_polynomial, shift_exp, shift_exp_cuts
@@ -123,11 +123,13 @@ class _ReciprocalSoftmax(RowComponent):
         """Dividend and divisor from the sum."""
         limit, bits = self._limit, self._divisor_bits
 
-        def logic(token):
-            limited = Mux(token.total > limit, limit, token.total)[:bits]
-            return {"n": C(self.dividend), "d": limited}
+        def logic(pipe: Pipeline):
+            s = pipe.values
+            s.limited = Mux(pipe.payload.total > limit, limit, pipe.payload.total)[:bits]
+            pipe.cut()
+            return {"n": C(self.dividend), "d": s.limited}
 
-        return TokenMap({"total": unsigned(self._sum_bits)}, {"n": self.dividend.bit_length(), "d": bits}, logic)
+        return TokenMap({"total": unsigned(self._sum_bits)}, {"n": self.dividend.bit_length(), "d": bits}, 1, logic)
 
     def _scale(self, pipe: Pipeline):
         s, payload = pipe.values, pipe.payload
