@@ -2,19 +2,24 @@
 
 from intsim.nonlinear.activations import DISigmoid, DISwiGLU, HardSwish, IBertGELU, ShiftGELU, SquaredReLU
 from intsim.nonlinear.exp import DIExp, IBertExp, ShiftExp
+from intsim.nonlinear.norm import DINorm, IBertLayerNorm, IViTLayerNorm, L1Norm
 from intsim.nonlinear.roots import ISqrt, NewtonSqrt, Reciprocal
 from intsim.nonlinear.softmax import DIClippedSoftmax, IBertSoftmax, Shiftmax
 
 __all__ = [
     "DIClippedSoftmax",
     "DIExp",
+    "DINorm",
     "DISigmoid",
     "DISwiGLU",
     "HardSwish",
     "IBertExp",
     "IBertGELU",
+    "IBertLayerNorm",
     "IBertSoftmax",
     "ISqrt",
+    "IViTLayerNorm",
+    "L1Norm",
     "NewtonSqrt",
     "Reciprocal",
     "ShiftExp",

@@ -11,7 +11,7 @@ import numpy as np
 from intsim.exact import exact
 from intsim.formats import Format
 
-__all__ = ["extreme_rows", "row_corners", "row_range"]
+__all__ = ["extreme_rows", "row_corners", "row_range", "row_sum", "spread_rows"]
 
 _WIDTH = 24  # elements of a corner row, unless the hardware holds fewer
 
@@ -29,6 +29,15 @@ def row_range(x, valid, i):
             low = value if count == 0 else min(low, value)
             count += 1
     return top, low, count
+
+
+@exact
+def row_sum(x, i):
+    """The sum of row `i`."""
+    total = 0
+    for j in range(x.shape[1]):
+        total += x[i, j]
+    return total
 
 
 def extreme_rows(fmt: Format, width: int) -> list[np.ndarray]:
@@ -77,3 +86,20 @@ def row_corners(
         top = fmt.hi if i % 2 else min(fmt.hi, fmt.lo + spread + rng.randint(0, spread))
         rows.append(np.array([max(top - rng.randint(0, spread), fmt.lo) for _ in range(width)]))
     return np.array([[int(v) for v in row] for row in rows], dtype=fmt.dtype)
+
+
+def spread_rows(fmt: Format, width: int) -> np.ndarray:
+    """Extreme rows, small rows, and random rows of every spread, around zero and away from it."""
+    rng = random.Random(0)
+    rows = [[int(v) for v in row] for row in extreme_rows(fmt, width)]
+    rows += [[min(max(rng.randint(-3, 3), fmt.lo), fmt.hi) for _ in range(width)] for _ in range(64)]
+    reach = fmt.hi - fmt.lo
+    spread = 1
+    while spread <= reach:
+        for i in range(6):
+            centre = 0 if i < 3 else rng.randint(fmt.lo, fmt.hi)
+            rows.append([min(max(centre + rng.randint(-spread, spread), fmt.lo), fmt.hi) for _ in range(width)])
+        rows.append([min(max(spread if j == 0 else 0, fmt.lo), fmt.hi) for j in range(width)])
+        rows.append([min(max(spread if j % 2 else -spread, fmt.lo), fmt.hi) for j in range(width)])
+        spread *= 2
+    return np.array(rows, dtype=fmt.dtype)
