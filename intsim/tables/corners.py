@@ -18,10 +18,11 @@ from intsim.errors import IntsimError
 from intsim.rounding import Rounding
 
 if TYPE_CHECKING:
+    from intsim.tables.dulut import DULUT
     from intsim.tables.nli import NLI
     from intsim.tables.uniform import Uniform
 
-__all__ = ["nli_corners", "uniform_corners"]
+__all__ = ["dulut_corners", "nli_corners", "uniform_corners"]
 
 _SEARCHED = 1 << 16  # codes searched per change
 
@@ -73,13 +74,39 @@ def uniform_corners(unit: Uniform) -> np.ndarray:
     return collect(unit, points, changes)
 
 
+@functools.lru_cache(maxsize=64)
+def dulut_corners(unit: DULUT) -> np.ndarray:
+    """Range ends, both sides of every knot of the first table, and the witnesses for the words of both."""
+    lo, hi = unit.x.lo, unit.x.hi
+    mapper, values = unit.mapper, unit.values
+    size = 1 << mapper.step_bits
+    knots = [mapper.first + g * size for g in range(mapper.segments + 1)]
+    points = {0}
+    for near in [*knots, *(knot + size // 2 for knot in knots)]:
+        points.update(range(near - 1, near + 2))
+    changes: list[tuple[dict[str, Any], int, int]] = []
+    for g, knot in enumerate(knots):
+        reach = knot - size if g else lo, knot + size if g < mapper.segments else hi
+        changes += [({"mapper": other}, *reach) for other in _other_words(mapper, g)]
+    for g in range(len(values.table)):
+        changes += [({"values": other}, lo, hi) for other in _other_words(values, g)]
+    return collect(unit, points, changes)
+
+
+def _other_words(table: Uniform, at: int) -> list[Uniform]:
+    """The table with one word one higher, and one lower, where its format holds that."""
+    return [replace(table, table=t) for t in nudged(table.table, at) if table.y.lo <= t[at] <= table.y.hi]
+
+
 def nudged(values: tuple[int, ...], at: int) -> Iterator[tuple[int, ...]]:
     """`values` with one of them one higher, then one lower."""
     for change in (1, -1):
         yield (*values[:at], values[at] + change, *values[at + 1 :])
 
 
-def collect(unit: NLI | Uniform, points: set[int], changes: list[tuple[dict[str, Any], int, int]]) -> np.ndarray:
+def collect(
+    unit: DULUT | NLI | Uniform, points: set[int], changes: list[tuple[dict[str, Any], int, int]]
+) -> np.ndarray:
     """`points`, the range ends, and a witness for every change ``(fields, from, to)`` that has one; ascending."""
     lo, hi = unit.x.lo, unit.x.hi
     points.update((lo, lo + 1, hi - 1, hi))
