@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
+import json
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +17,7 @@ from hdl.registry import create
 from hdl.wrap.axi_stream import AxiStream
 from hdl.wrap.packing import Packing
 from intsim.errors import IntsimError
+from intsim.files import make_folder, write_text
 from intsim.unit import Unit
 
 __all__ = ["Rtl", "rtl"]
@@ -87,23 +88,31 @@ def rtl(unit: Unit | UnitComponent, *, top: str | None = None, **options: Any) -
         No hardware for this unit, an unknown option, or a name that Verilog does not allow.
     """
     tools.require("amaranth", "yosys")
-    if isinstance(unit, UnitComponent):
-        if options:
-            raise IntsimError(f"options {sorted(options)} belong to the unit, a finished component was given")
-        component = unit
-    else:
-        component = create(unit, **options)
-    name = top or component.unit.name
+    if isinstance(unit, UnitComponent) and options:
+        raise IntsimError(f"options {sorted(options)} belong to the unit, a finished component was given")
+    name = top or (unit.unit.name if isinstance(unit, UnitComponent) else unit.name)
     if not re.fullmatch(r"[A-Za-z_]\w*", name):
         raise IntsimError(f"{name!r} is no name of a Verilog module; use letters, digits and underscores")
+    component = unit if isinstance(unit, UnitComponent) else create(unit, **options)
     shell = AxiStream(component)
     text = naming.plain_names(amaranth_rtlil.convert(shell, name=name, ports=shell.ports, emit_src=False))
     text = naming.order_ports(text, [port.name for port in shell.ports])
     return Rtl(component.unit, component, name, shell.inputs, shell.outputs, text)
 
 
-@functools.lru_cache(maxsize=32)
 def _print_verilog(design: Rtl, *, extmem: bool) -> dict[str, str]:
+    """The files by name, kept on disk under the digest of what they are made from."""
+    kept = tools.cache() / "verilog" / f"{design.top}-{design.key[:32]}{'-mem' * extmem}.json"
+    try:
+        files = json.loads(kept.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        files = _run_yosys(design, extmem)
+        write_text(make_folder(kept.parent) / kept.name, json.dumps(files))
+    files[f"{design.top}.v"] = header(design) + files[f"{design.top}.v"]
+    return files
+
+
+def _run_yosys(design: Rtl, extmem: bool) -> dict[str, str]:
     with tools.work_folder("verilog") as folder:
         (folder / "design.il").write_text(design.rtlil)
         memories = "\n".join(
@@ -119,7 +128,7 @@ def _print_verilog(design: Rtl, *, extmem: bool) -> dict[str, str]:
         target = name.replace("design-", f"{design.top}_")
         body = body.replace(f'"{name}"', f'"{target}"')
         renamed[target] = content
-    return {f"{design.top}.v": header(design) + body, **renamed}
+    return {f"{design.top}.v": body, **renamed}
 
 
 def header(design: Rtl) -> str:

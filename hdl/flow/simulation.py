@@ -36,11 +36,13 @@ class WrongAnswers(IntsimError):
     Attributes
     ----------
     row : index of the first row concerned, where that is known
+    beats : what it answered until then
     """
 
-    def __init__(self, message: str, row: int | None = None):
+    def __init__(self, message: str, row: int | None = None, beats: np.ndarray | None = None):
         super().__init__(message)
         self.row = row
+        self.beats = beats
 
 
 @dataclass(frozen=True)
@@ -168,7 +170,12 @@ class Model:
             chunk = [column[start : start + step] for column in columns]
             count = chunk[0].shape[0]
             capacity = count * (-(-n // self.outputs.lanes)) + 16
-            beats = self.drive(self.inputs.pack(chunk), capacity, count, stalls, seed + start)
+            try:
+                beats = self.drive(self.inputs.pack(chunk), capacity, count, stalls, seed + start)
+            except WrongAnswers as error:
+                if error.beats is not None:
+                    self._sort_rows(error.beats, count, n, start)  # names the row, if one is too long or too short
+                raise
             parts.append(self._sort_rows(beats, count, n, start))
         return [np.concatenate(column) for column in zip(*parts, strict=True)]
 
@@ -225,7 +232,10 @@ class Model:
                 f"and giving {job.answers} of {expected} answers; check valid and ready, or raise the time-out"
             )
         if outcome == _TOO_MANY:
-            raise WrongAnswers(f"{top} answers more often than it was asked: {beats.size} inputs, {expected} answers")
+            raise WrongAnswers(
+                f"{top} answers more often than it was asked: {beats.size} inputs, {expected} answers expected",
+                beats=out[: job.out_beats],
+            )
         if outcome == _UNSTABLE:
             raise WrongAnswers(f"{top} changes its answer in cycle {job.cycles} before it is taken (valid, not ready)")
         return out[: job.out_beats]

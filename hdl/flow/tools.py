@@ -268,7 +268,7 @@ def run(command: Sequence[str | Path], folder: Path, *, tool: str, log: str | No
 
 def _reason(said: str) -> str:
     lines = [line.strip() for line in said.splitlines() if line.strip()]
-    telling = [line for line in lines if re.search(r"error", line, re.IGNORECASE)]
+    telling = [line for line in lines if re.search(r"^%(Error|Warning)|ERROR:|\berror:|Error ", line)]
     return "\n  ".join((telling or lines[-_LINES_SHOWN:])[:_LINES_SHOWN])
 
 
