@@ -88,10 +88,11 @@ def interval(
 
 
 @offline
-def left_clamps(f, weight, least, knots, bins, worst, limit, out):
-    """``out[i]``: cost of clamping everything left of grid point `i` to it."""
-    for i in range(f.size):
-        out[i] = constant(f, weight, least, 0, i, knots[i * bins], worst, limit)
+def left_clamps(f, weight, least, knots, bins, worst, limit, points, out):
+    """``out[a]``: cost of clamping everything left of ``points[a]`` to it."""
+    for a in range(points.size):
+        i = points[a]
+        out[a] = constant(f, weight, least, 0, i, knots[i * bins], worst, limit)
 
 
 @offline
@@ -105,57 +106,64 @@ def right_clamp(f, weight, least, knots, scales, stride, bins, t_bits, rounding,
 
 @offline
 def advance(
-    f, weight, least, knots, inner, outer, stride, bins, t_bits, rounding, worst, short, order, ordered, bound, k0, k1,
-    best, back,
+    f, weight, least, knots, inner, outer, stride, bins, t_bits, rounding, worst, short, order, ordered, bound, points,
+    begin, end, best, back,
 ):  # fmt: skip
-    """The dynamic programme for the grid points ``k0 .. k1 - 1``.
+    """The dynamic programme for the candidates ``points[begin:end]``, ascending grid indices.
 
-    ``best[L, k]`` is the least cost of everything left of `k` with `L` intervals, the last of them ending at `k`
-    (``L = 0``: the left clamp, given); ``back[L, k]`` where that interval begins. Spans below `short` cannot be
-    inner intervals. Nothing that costs `bound` or more is kept.
+    ``best[L, b]`` is the least cost of everything left of ``points[b]`` with `L` intervals, the last of them ending
+    there (``L = 0``: the left clamp, given); ``back[L, b]`` is the candidate where that interval begins. Spans below
+    `short` cannot be inner intervals. Nothing that costs `bound` or more is kept.
     """
     layers = best.shape[0]
-    for k in range(k0, k1):
-        for i in range(k - 1, -1, -1):
+    for b in range(begin, end):
+        k = points[b]
+        for a in range(b - 1, -1, -1):
+            i = points[a]
             if layers > 1:
-                limit = room(min(best[1, k], bound), best[0, i], worst)
+                limit = room(min(best[1, b], bound), best[0, a], worst)
                 if limit > 0:
                     cost = interval(
                         f, weight, least, knots, outer, stride, bins, t_bits, rounding, worst, 1, PIECES, ordered,
                         i, k, limit,
                     )  # fmt: skip
                     if cost < limit:
-                        best[1, k] = add(best[0, i], cost, worst)
-                        back[1, k] = i
+                        best[1, b] = add(best[0, a], cost, worst)
+                        back[1, b] = a
             if k - i < short:
                 continue
             limit = 0.0
             for L in range(2, layers):
-                limit = max(limit, room(min(best[L, k], bound), best[L - 1, i], worst))
+                limit = max(limit, room(min(best[L, b], bound), best[L - 1, a], worst))
             if limit > 0:
                 cost = interval(
                     f, weight, least, knots, inner, stride, bins, t_bits, rounding, worst, bins, 1, order, i, k, limit
                 )
                 if cost < limit:
                     for L in range(2, layers):
-                        if cost < room(min(best[L, k], bound), best[L - 1, i], worst):
-                            best[L, k] = add(best[L - 1, i], cost, worst)
-                            back[L, k] = i
+                        if cost < room(min(best[L, b], bound), best[L - 1, a], worst):
+                            best[L, b] = add(best[L - 1, a], cost, worst)
+                            back[L, b] = a
 
 
 @offline
-def best_end(f, weight, least, knots, outer, stride, bins, t_bits, rounding, worst, ordered, bound, best, out_ends):
-    """The least total cost below `bound`; the last interval goes to ``out_ends``.
+def best_end(
+    f, weight, least, knots, outer, stride, bins, t_bits, rounding, worst, ordered, bound, points, best, out_ends
+):
+    """The least total cost below `bound`; the candidates of the last interval go to ``out_ends``.
 
     Here `best` is the last row of the programme: everything but the last interval and the right clamp.
     """
     total = bound
-    for k in range(f.size - 1, 0, -1):
+    for b in range(points.size - 1, 0, -1):
+        k = points[b]
         after = constant(f, weight, least, k + 1, f.size, knots[k * bins], worst, total)
-        for i in range(k - 1, -1, -1):
-            limit = room(total, best[i], worst)
-            # `after` holds for all i unless the interval's own end differs from its word; then it is computed anew
-            if limit <= 0 or (after >= total and knots[k * bins] == knots[i * bins]):
+        for a in range(b - 1, -1, -1):
+            i = points[a]
+            limit = room(total, best[a], worst)
+            # the clamp repeats the word at k if the position next to it is fine enough for the interval's rise
+            exact = abs(knots[k * bins] - knots[i * bins]) < 1 << (t_bits - 1)
+            if limit <= 0 or (exact and after >= limit):
                 continue
             cost = interval(
                 f, weight, least, knots, outer, stride, bins, t_bits, rounding, worst, 1, PIECES, ordered, i, k, limit
@@ -163,10 +171,10 @@ def best_end(f, weight, least, knots, outer, stride, bins, t_bits, rounding, wor
             if cost >= limit:
                 continue
             clamp = right_clamp(f, weight, least, knots, outer, stride, bins, t_bits, rounding, worst, i, k, limit)
-            whole = add(best[i], add(cost, clamp, worst), worst)
+            whole = add(best[a], add(cost, clamp, worst), worst)
             if whole < total:
                 total = whole
-                out_ends[0], out_ends[1] = i, k
+                out_ends[0], out_ends[1] = a, b
     return total
 
 

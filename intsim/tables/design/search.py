@@ -19,7 +19,10 @@ SOLVERS = ("auto", "exact", "multigrid", "equal")
 EXACT_POINTS = 1 << 12  # up to this many grid points "auto" means "exact"
 _SEED_POINTS = 384  # a grid on which the programme needs no bound to be quick
 _WINDOW = 8  # choices on each side of a cut in a refinement
+_CANDIDATES = 1 << 10  # equally spaced choices for every cut in the last search on a large grid
 _BLOCK = 64  # grid points between two reports of progress
+
+_FACTOR = 4  # between a grid and the next coarser one
 
 Progress = Callable[[float], None]
 
@@ -55,8 +58,8 @@ class Found:
         else:
             ratio = f", at most {self.cost / self.floor:.3g} times the optimum" if self.floor > 0 else ""
             gap = (
-                f"no better with all cuts moved together by up to {_WINDOW} grid steps{ratio} "
-                f"(correct rounding alone costs {self.floor:.4g})"
+                f"the optimum among cuts on about {_CANDIDATES} equally spaced points or within {_WINDOW} of those found"
+                f"{ratio} (correct rounding alone costs {self.floor:.4g})"
             )
         return f"{self.solver} solver on {where}: {problem.objective} {self.cost:.4g}, {gap}"
 
@@ -88,30 +91,32 @@ class _Loops:
         )
         return cost, cuts if cost < bound else None
 
-    def programme(self, bound: float, progress: Progress | None) -> tuple[float, np.ndarray | None]:
-        """The least cost below `bound` over all cut points, and the cut points."""
-        layers, size = self.problem.intervals, self.problem.size
-        best = np.full((layers, size), np.inf)
-        back = np.full((layers, size), -1, dtype=np.int64)
-        compiled(kernels.left_clamps)(*self.data, self.problem.bins, self.worst, bound, best[0])
-        for start in range(1, size, _BLOCK):
-            stop = min(start + _BLOCK, size)
+    def programme(
+        self, points: np.ndarray, bound: float, progress: Progress | None = None
+    ) -> tuple[float, np.ndarray | None]:
+        """The least cost below `bound` with all cut points among `points` (ascending), and the cut points."""
+        layers = self.problem.intervals
+        best = np.full((layers, points.size), np.inf)
+        back = np.full((layers, points.size), -1, dtype=np.int64)
+        compiled(kernels.left_clamps)(*self.data, self.problem.bins, self.worst, bound, points, best[0])
+        for begin in range(1, points.size, _BLOCK):
+            end = min(begin + _BLOCK, points.size)
             compiled(kernels.advance)(
                 *self.data, self.inner, self.outer, *self.format, self.short, self.order, self.ordered, bound,
-                start, stop, best, back,
+                points, begin, end, best, back,
             )  # fmt: skip
             if progress:
-                progress(stop / size)
+                progress(end / points.size)
         ends = np.full(2, -1, dtype=np.int64)
         cost = compiled(kernels.best_end)(
-            *self.data, self.outer, *self.format, self.ordered, bound, best[layers - 1], ends
+            *self.data, self.outer, *self.format, self.ordered, bound, points, best[layers - 1], ends
         )
         if ends[0] < 0:
             return bound, None
-        cuts = [int(ends[1]), int(ends[0])]
+        path = [int(ends[1]), int(ends[0])]
         for layer in range(layers - 1, 0, -1):
-            cuts.append(int(back[layer, cuts[-1]]))
-        return cost, np.array(cuts[::-1], dtype=np.int64)
+            path.append(int(back[layer, path[-1]]))
+        return cost, points[path[::-1]]
 
 
 def search(problem: Problem, solver: str = "auto", progress: Progress | None = None) -> Found:
@@ -122,7 +127,8 @@ def search(problem: Problem, solver: str = "auto", progress: Progress | None = N
     solver :
         ``"exact"``: dynamic programme over all pairs of grid points; the optimum. Time grows with the square of
         the grid. ``"multigrid"``: exact on a coarser grid, then all cuts moved together, over ever finer grids,
-        by the same programme within windows. ``"equal"``: no search. ``"auto"``: exact up to 2**12 points.
+        by the same programme within windows; at last the programme over 2**10 equally spaced points and these
+        windows together. ``"equal"``: no search. ``"auto"``: exact up to 2**12 points.
     progress : called with the fraction done
 
     Raises
@@ -156,25 +162,49 @@ def evaluate(problem: Problem, cuts: np.ndarray) -> float:
 
 def _solve(loops: _Loops, exact: bool, progress: Progress | None) -> tuple[float, np.ndarray]:
     problem = loops.problem
-    factor = 4
-    if problem.size <= _SEED_POINTS or (problem.size - 1) // factor < 2 * problem.intervals * problem.bins:
-        cost, cuts = loops.programme(np.inf, progress)
+    everywhere = np.arange(problem.size)
+    if problem.size <= _SEED_POINTS or (problem.size - 1) // _FACTOR < 2 * problem.intervals * problem.bins:
+        cost, cuts = loops.programme(everywhere, np.inf, progress)
         if cuts is None:
             raise IntsimError(
                 f"{problem.intervals} intervals of {problem.bins} bins do not fit on {problem.size} grid points; "
                 "use fewer intervals or bins, or a finer input format"
             )
         return cost, cuts
-    # exact where it is quick, so that the finer grids begin near the optimum
-    coarse = _Loops(problem.coarser(factor))
-    _, cuts = _solve(coarse, coarse.problem.size <= EXACT_POINTS and not exact, None if exact else progress)
-    cost, cuts = _refine(loops, cuts * factor)
+    cost, cuts = _descend(loops, not exact, None if exact else _part(progress, 0.0, 0.5))
     if exact:
-        above = np.nextafter(cost, np.inf) * (1 + 1e-12)  # keeps what was found among the candidates
-        better, found = loops.programme(above, progress)
-        if found is not None and better <= cost:
-            return better, found
-    return cost, cuts
+        return _improve(loops, everywhere, cost, cuts, progress)
+    spaced = np.arange(0, problem.size, -(-problem.size // _CANDIDATES))
+    while True:
+        near = (cuts[:, None] + np.arange(-_WINDOW, _WINDOW + 1)).reshape(-1)
+        points = np.unique(np.clip(np.concatenate([spaced, near]), 0, problem.size - 1))
+        better, found = _improve(loops, points, cost, cuts, _part(progress, 0.5, 0.5))
+        if better >= cost:
+            return cost, cuts
+        cost, cuts = _refine(loops, found)
+
+
+def _descend(loops: _Loops, exact: bool, progress: Progress | None) -> tuple[float, np.ndarray]:
+    """From a coarser grid to this one; with `exact` the optimum on the finest grid where that is quick."""
+    problem = loops.problem
+    if problem.size <= _SEED_POINTS or (problem.size - 1) // _FACTOR < 2 * problem.intervals * problem.bins:
+        return _solve(loops, True, progress)
+    coarse = _Loops(problem.coarser(_FACTOR))
+    _, cuts = (_solve if exact and coarse.problem.size <= EXACT_POINTS else _descend)(coarse, exact, progress)
+    return _refine(loops, cuts * _FACTOR)
+
+
+def _improve(
+    loops: _Loops, points: np.ndarray, cost: float, cuts: np.ndarray, progress: Progress | None
+) -> tuple[float, np.ndarray]:
+    """The programme over `points`, which is bounded by what is known."""
+    above = np.nextafter(cost, np.inf) * (1 + 1e-12)  # keeps what was found among the candidates
+    better, found = loops.programme(points, above, progress)
+    return (cost, cuts) if found is None or better > cost else (better, found)
+
+
+def _part(progress: Progress | None, start: float, share: float) -> Progress | None:
+    return progress and (lambda done: progress(start + share * done))
 
 
 def _refine(loops: _Loops, cuts: np.ndarray) -> tuple[float, np.ndarray]:
