@@ -312,7 +312,8 @@ def _text(path: Path, what: str) -> str:
 
 def _per_row(unit: Unit) -> tuple[bool, ...]:
     """For each output of a row unit, whether it is one value per row: seen from the shape of an answer."""
-    probe = unit(*(np.full((1, 2), max(fmt.lo, min(0, fmt.hi)), dtype=fmt.dtype) for fmt in unit.inputs.values()))
+    n = getattr(unit, "row_length", None) or 2
+    probe = unit(*(np.full((1, n), max(fmt.lo, min(0, fmt.hi)), dtype=fmt.dtype) for fmt in unit.inputs.values()))
     return tuple(column.ndim == 1 for column in (probe if isinstance(probe, tuple) else (probe,)))
 
 

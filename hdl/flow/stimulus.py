@@ -68,7 +68,13 @@ class Stimulus:
             return self.combinations
         if self.unit.max_row > 24:  # type: ignore[attr-defined]
             return LIMIT + 1
-        return sum(n * self.combinations**n for n in range(1, self.unit.max_row + 1))  # type: ignore[attr-defined]
+        return sum(n * self.combinations**n for n in self._every_length)
+
+    @property
+    def _every_length(self) -> Sequence[int]:
+        """Lengths a row may have: one where the unit has constants per channel (``row_length``)."""
+        fixed = getattr(self.unit, "row_length", None)
+        return [fixed] if fixed else range(1, self.unit.max_row + 1)  # type: ignore[attr-defined]
 
     @property
     def total(self) -> int:
@@ -76,7 +82,7 @@ class Stimulus:
             return self.vectors
         if not self.unit.is_row:
             return self.combinations
-        return sum(self.combinations**n for n in range(1, self.unit.max_row + 1))  # type: ignore[attr-defined]
+        return sum(self.combinations**n for n in self._every_length)
 
     def batches(self) -> Iterator[Columns]:
         """One array per input port, 1-D, or ``(rows, n)`` for a row unit."""
@@ -92,7 +98,7 @@ class Stimulus:
             yield self._digits(np.arange(start, stop), 1)[0]
 
     def _all_rows(self) -> Iterator[Columns]:
-        for n in range(1, self.unit.max_row + 1):  # type: ignore[attr-defined]
+        for n in self._every_length:
             for start in range(0, self.combinations**n, _CHUNK):
                 rows = self._digits(np.arange(start, min(start + _CHUNK, self.combinations**n)), n)
                 yield tuple(np.stack(port, axis=1) for port in zip(*rows, strict=True))
@@ -147,6 +153,8 @@ class Stimulus:
             left -= rows * n
 
     def _lengths(self, rng: np.random.Generator) -> list[int]:
+        if len(self._every_length) == 1:
+            return list(self._every_length)
         longest = self.unit.max_row  # type: ignore[attr-defined]
         between = rng.integers(1, longest, size=8, endpoint=True)
         return sorted({1, min(2, longest), min(3, longest), max(longest - 1, 1), longest, *map(int, between)})

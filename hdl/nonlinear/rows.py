@@ -9,7 +9,7 @@ A row unit is written as the data flow it is::
     row = flow.hold("total", row, {...}, then=[divide])
     flow.leave(row, self.o, scale)
 
-Between two passes stands a :class:`~hdl.parts.row_buffer.RowBuffer` of twice the longest row, so that all passes
+Between two passes stands a :class:`~hdl.parts.row_buffer.RowBuffer` for two of the longest rows, so that all passes
 work at once, each on a row of its own. Every pass takes a word per cycle and rows follow each other without a gap;
 only what is computed once per row (a division, a square root) can take longer than a short row, and then sets the
 pace.
@@ -23,17 +23,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from amaranth.hdl import Module, Shape, Signal, Value
+from amaranth.hdl import C, Module, Mux, Shape, Signal, Value, signed, unsigned
 from amaranth.lib import data, stream, wiring
+from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from hdl.component import UnitComponent
+from hdl.parts.divider import FloorDivider, carries
 from hdl.parts.pipeline import Pipeline
 from hdl.parts.row_buffer import RowBuffer
 from hdl.parts.trees import Fold, RowFold
+from intsim.rounding import Rounding
 from intsim.unit import Unit
 
-__all__ = ["RowComponent", "RowFlow", "TokenMap", "words_of"]
+__all__ = ["RowComponent", "RowFlow", "TokenMap", "channel_table", "row_mean", "words_of"]
 
 
 def words_of(n: int, lanes: int) -> int:
@@ -124,7 +127,7 @@ class RowFlow:
         self._m = m
         self.lanes = lanes
         self.max_row = max_row
-        self.depth = 2 * max(words_of(max_row, lanes), 4)
+        self.words = words_of(max_row, lanes)
 
     def enter(self, i) -> stream.Interface:
         """The unit's input stream as a row stream."""
@@ -200,14 +203,17 @@ class RowFlow:
         m = self._m
         word = row.payload.word
         fold = m.submodules[f"{name}_fold"] = RowFold(word.shape(), self.lanes, folds)
-        token = fold.o
+        token, delay = fold.o, fold.latency + RowBuffer.latency + 1
         for k, component in enumerate(then):
+            delay += component.latency
             m.submodules[f"{name}_{type(component).__name__.lower()}{k}"] = component
             wiring.connect(m, token, component.i)
             token = component.o
         stored = [f for f, _ in word.shape() if store is None or f in store or f == "keep"]
         layout = data.StructLayout({f: word.shape()[f].shape for f in stored})
-        buffer = m.submodules[f"{name}_rows"] = RowBuffer(layout, token.payload.shape(), self.depth)
+        # A word waits for the rest of its row and for the token: that many words must fit to keep the full rate.
+        depth = self.words + max(self.words, delay)
+        buffer = m.submodules[f"{name}_rows"] = RowBuffer(layout, token.payload.shape(), depth)
         wiring.connect(m, token, buffer.token)
         m.d.comb += [
             fold.i.payload.word.eq(word),
@@ -226,3 +232,60 @@ class RowFlow:
             fields["keep"] = self.lanes
         payload = data.StructLayout({"word": data.StructLayout(fields), "last": 1})
         return stream.Signature(payload).create(path=(name,))
+
+
+def channel_table(m: Module, pipe: Pipeline, name: str, values: Sequence[int], shape: Shape, lanes: int) -> None:
+    """A constant per channel: appends one cut, behind which the pipeline's value `name` holds one word per lane.
+
+    The address counts the words that pass this place of the pipeline and starts again behind the last of a row.
+
+    Parameters
+    ----------
+    m : the unit's module, which gets the memory and the counter
+    values : one per channel; rows have as many elements
+    """
+    words = words_of(len(values), lanes)
+    padded = [*values, *[0] * (words * lanes - len(values))]
+    layout = data.ArrayLayout(shape, lanes)
+    init = [[padded[w * lanes + k] for k in range(lanes)] for w in range(words)]
+    m.submodules[f"{name}_table"] = memory = Memory(shape=layout, depth=words, init=init)
+    place = Signal(range(max(words, 2)), name=f"{name}_place")
+    with m.If(pipe.moving):
+        m.d.sync += place.eq(Mux(pipe.values.row_last, 0, place + 1))
+    pipe.read(f"{name}_word", memory.read_port(), place)
+    pipe.cut()
+    word = pipe.values
+    setattr(word, name, [data.View(layout, getattr(word, f"{name}_word"))[k] for k in range(lanes)])
+
+
+def row_mean(x: Shape, longest: int, mode: Rounding) -> tuple[dict[str, Fold], list[wiring.Component]]:
+    """What :meth:`RowFlow.hold` takes to find the rounded mean of a row: folds and token components.
+
+    The token has the field ``mean``, of shape `x`. A row of any length is divided by its own number of elements.
+
+    Parameters
+    ----------
+    x : shape of the field ``x`` of the word
+    longest : elements of the longest row
+    """
+    count = longest.bit_length()
+    bits = x.width + (not x.signed)
+    total = signed(bits + count)
+    folds = {
+        "n": Fold(total, lambda a, b: (a + b)[: total.width].as_signed(), 0, lambda word, k: word.x[k]),
+        "d": Fold(unsigned(count), lambda a, b: (a + b)[:count], 0, lambda word, k: C(1, 1)),
+    }
+    divider = FloorDivider(total.width, count, q_bits=bits - 1, radix=4)
+    quotient = signed(bits)
+
+    def rounded(pipe: Pipeline):
+        s, given = pipe.values, pipe.payload
+        s.q = given.q
+        s.up = carries(given.q, given.r, given.d, mode)
+        pipe.cut()
+        s.mean = (s.q + s.up)[: x.width]
+        pipe.cut()
+        return {"mean": s.mean.as_signed() if x.signed else s.mean}
+
+    before = {"q": quotient, "r": unsigned(count), "d": unsigned(count)}
+    return folds, [divider, TokenMap(before, {"mean": x}, 2, rounded)]

@@ -61,7 +61,7 @@ class IterativeDivider(wiring.Component):
     Members
     -------
     i : In(stream of ``n``, ``d``)
-    o : Out(stream of ``q``, ``r``)
+    o : Out(stream of ``q``, ``r`` and ``d``, the divisor again: rounding needs it)
 
     Attributes
     ----------
@@ -95,6 +95,7 @@ class IterativeDivider(wiring.Component):
             self.o.valid.eq(done),
             self.o.payload.q.eq(low),
             self.o.payload.r.eq(rest),
+            self.o.payload.d.eq(d),
         ]
         with m.If(self.i.valid & self.i.ready):
             n = Value.cast(self.i.payload.n)
@@ -218,7 +219,8 @@ class PipelinedDivider(wiring.Component):
         m = Module()
         pipe = Pipeline(m, self.i, self.o)
         divide(pipe, "ratio", [pipe.payload.n], [pipe.payload.d], self.q_bits, radix=self.radix)
-        pipe.end(q=pipe.values.ratio_q[0], r=pipe.values.ratio_r[0])
+        s = pipe.values
+        pipe.end(q=s.ratio_q[0], r=s.ratio_r[0], d=s.ratio_d[0])
         return m
 
 
@@ -244,8 +246,7 @@ class FloorDivider(wiring.Component):
         m = Module()
         m.submodules.magnitude = inner = self._divider
         negative = Signal()
-        d = Signal.like(self.i.payload.d)
-        n = self.i.payload.n
+        n, d = self.i.payload.n, inner.o.payload.d
         m.d.comb += [
             inner.i.valid.eq(self.i.valid),
             self.i.ready.eq(inner.i.ready),
@@ -255,9 +256,10 @@ class FloorDivider(wiring.Component):
             inner.o.ready.eq(self.o.ready),
             self.o.payload.q.eq(Mux(negative, ~Cat(inner.o.payload.q, C(0, 1)), inner.o.payload.q)),
             self.o.payload.r.eq(Mux(negative, d + ~inner.o.payload.r, inner.o.payload.r)),
+            self.o.payload.d.eq(d),
         ]
         with m.If(self.i.valid & self.i.ready):
-            m.d.sync += [negative.eq(n < 0), d.eq(self.i.payload.d)]
+            m.d.sync += negative.eq(n < 0)
         return m
 
 
@@ -281,5 +283,5 @@ def _quotient_bits(n_bits: int, d_bits: int, q_bits: int | None) -> int:
 def _ports(n, d, q) -> dict:
     return {
         "i": In(stream.Signature(data.StructLayout({"n": n, "d": d}))),
-        "o": Out(stream.Signature(data.StructLayout({"q": q, "r": d}))),
+        "o": Out(stream.Signature(data.StructLayout({"q": q, "r": d, "d": d}))),
     }

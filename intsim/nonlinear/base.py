@@ -79,6 +79,11 @@ class Row(Elementwise):
     _: KW_ONLY
     max_row: int = 4096
 
+    @property
+    def row_length(self) -> int | None:
+        """The only length a row may have, where there are constants per channel."""
+        return None
+
     def _check_row(self) -> None:
         require_int(self, "max_row", 1, 1 << 24, "choose the longest row you need")
 

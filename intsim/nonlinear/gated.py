@@ -157,6 +157,10 @@ class DISwiGLU(Row):
         return self.frame == "row_max" or len(self.alpha) > 1
 
     @property
+    def row_length(self) -> int | None:
+        return len(self.alpha) if len(self.alpha) > 1 else None
+
+    @property
     def inputs(self) -> Mapping[str, Format]:
         return {"gate": self.x, "up": self.up or self.x}
 

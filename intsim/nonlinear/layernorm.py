@@ -62,9 +62,13 @@ class LayerNorm(Row):
         return cls(tuple(int(c) for c in codes), **options)
 
     @property
+    def row_length(self) -> int | None:
+        return len(self.bias) or None
+
+    @property
     def longest(self) -> int:
         """Elements of the longest row the hardware sees."""
-        return len(self.bias) or self.max_row
+        return self.row_length or self.max_row
 
     def real(self, *values: Any) -> Any:
         """In codes of the output: ``(x - mean) / std * 2**30 / sqrt(C) + bias``; a constant row gives the bias."""

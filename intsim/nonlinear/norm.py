@@ -102,9 +102,13 @@ class DINorm(Row):
         return tuple(s // min(shifted) for s in shifted)
 
     @property
+    def row_length(self) -> int | None:
+        return len(self.m) if len(self.m) > 1 else None
+
+    @property
     def longest(self) -> int:
         """Elements of the longest row the hardware sees."""
-        return len(self.m) if len(self.m) > 1 else self.max_row
+        return self.row_length or self.max_row
 
     @property
     def outputs(self) -> Mapping[str, Format]:
