@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from amaranth.hdl import Array, Const, Module, Shape, Signal
+from amaranth.hdl import Module, Shape, Signal
 from amaranth.lib import wiring
 from amaranth.lib.memory import Memory, ReadPort
 from amaranth.lib.wiring import Out
@@ -57,14 +57,18 @@ class Table(wiring.Component):
 
     def _load(self, m: Module) -> None:
         """One word per cycle, from the first, until the table is full."""
-        port = self._memory.write_port()
+        m.submodules.image = image = Memory(
+            shape=self.shape, depth=len(self.words), init=self.words, attrs={"ram_style": "logic"}
+        )
+        source, port = image.read_port(domain="comb"), self._memory.write_port()
         count = Signal(range(len(self.words)))
         loaded = Signal()
         with m.If(~loaded):
             m.d.sync += [count.eq(count + 1), loaded.eq(count == len(self.words) - 1)]
         m.d.comb += [
+            source.addr.eq(count),
             port.addr.eq(count),
-            port.data.eq(Array(Const(word, self.shape) for word in self.words)[count]),
+            port.data.eq(source.data),
             port.en.eq(~loaded),
             self.ready.eq(loaded),
         ]

@@ -14,8 +14,8 @@ from amaranth.hdl import Array, Cat, Const, Module, Mux, Shape, Value, unsigned
 
 from hdl.component import UnitComponent, shape_of
 from hdl.parts.pipeline import Pipeline, choose_cuts
-from hdl.parts.shift_round import add_with_carry, drop_bits
 from hdl.registry import realises
+from hdl.tables.interpolation import interpolate
 from hdl.tables.memory import Table
 from intsim import tables
 
@@ -68,13 +68,13 @@ class NLI(UnitComponent):
 
     unit: tables.NLI
 
-    def __init__(self, unit: tables.NLI, *, stages: int = 13, memory: str = "block"):
+    def __init__(self, unit: tables.NLI, *, stages: int = 12, memory: str = "block"):
         super().__init__(unit)
         self._cuts = choose_cuts(CUTS, stages)
         self.latency = stages
         self.memory = memory
         self._table = Table(unit.table, shape_of(unit.y), memory)
-        self._left, self._right = self._table.read_port(), self._table.read_port()
+        self._ports = self._table.read_port(), self._table.read_port()
 
     def elaborate(self, platform) -> Module:
         m = Module()
@@ -82,7 +82,12 @@ class NLI(UnitComponent):
         pipe = Pipeline(m, self.i, self.o, cuts=self._cuts, ready=self._table.ready)
         self._locate(pipe)
         self._scale(pipe)
-        self._interpolate(pipe)
+        unit, s = self.unit, pipe.values
+        s.t = s.position[: unit.t_bits]
+        s.address = (_select(unit.bases[:-1], s.index) + s.position[unit.t_bits :])[: unit.widths["address"]]
+        pipe.cut("address")
+        interpolate(pipe, self._ports, t_bits=unit.t_bits, step_bits=unit.widths["step"], rounding=unit.rounding)
+        pipe.end(y=s.y)
         return m
 
     def _locate(self, pipe: Pipeline) -> None:
@@ -124,26 +129,6 @@ class NLI(UnitComponent):
             dx = Mux(offset[-1], Const(0, width), dx)
         return dx
 
-    def _interpolate(self, pipe: Pipeline) -> None:
-        """Two neighbouring words and the way between them."""
-        unit, s = self.unit, pipe.values
-        s.t = s.position[: unit.t_bits]
-        s.address = (_select(unit.bases[:-1], s.index) + s.position[unit.t_bits :])[: unit.widths["address"]]
-        pipe.cut("address")
-        pipe.read("left", self._left, s.address)
-        pipe.read("right", self._right, s.address + 1)
-        pipe.cut("table")
-        pipe.cut("words")
-        s.step = (s.right - s.left)[: unit.widths["step"]].as_signed()
-        pipe.cut("step")
-        s.product = s.step * s.t
-        pipe.cut("product")
-        s.whole, s.up = drop_bits(s.product, unit.t_bits, unit.rounding)
-        pipe.cut("round")
-        s.y = add_with_carry(s.left, s.whole, s.up)
-        pipe.cut("result")
-        pipe.end(y=s.y)
-
 
 def share_shifts(mantissas: Sequence[int], shifts: Sequence[int], bits: int) -> tuple[list[int], list[int]]:
     """The same scales with fewer different shifts.
@@ -163,7 +148,8 @@ def share_shifts(mantissas: Sequence[int], shifts: Sequence[int], bits: int) -> 
             chosen.append(limit)
     shared = [max(c for c in chosen if s <= c <= limit) for s, limit in zip(shifts, limits, strict=True)]
     moved = [m << (c - s) for m, s, c in zip(mantissas, shifts, shared, strict=True)]
-    return moved, shared
+    zeros = min(shared + [(m & -m).bit_length() - 1 for m in moved])  # low bits that no mantissa needs
+    return [m >> zeros for m in moved], [c - zeros for c in shared]
 
 
 def _select(constants: Sequence[int], index: Value, shape: Shape | None = None) -> Value:

@@ -1,0 +1,80 @@
+"""The equal-step table: one subtraction, two table words, one multiply-add."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Const, Module, Mux, Value
+
+from hdl.component import UnitComponent, shape_of
+from hdl.parts.pipeline import Pipeline, choose_cuts
+from hdl.registry import realises
+from hdl.tables.interpolation import interpolate
+from hdl.tables.memory import Table
+from intsim import tables
+
+__all__ = ["Uniform"]
+
+# Where the engine may be cut, the most useful cut first.
+CUTS = ("table", "product", "words", "address", "step", "result", "distance", "input", "round")
+
+
+@realises(tables.Uniform)
+class Uniform(UnitComponent):
+    """Streaming hardware of :class:`intsim.tables.Uniform`: one result per cycle.
+
+    Parameters
+    ----------
+    unit : intsim.tables.Uniform
+    stages : depth of the pipeline, 1 to 9: the first `stages` cuts of :data:`CUTS` are registers
+    memory : ``"block"`` (clocked read ports: a block RAM), ``"logic"`` (a ROM in gates) or ``"registers"``
+        (flip-flops that are loaded after reset)
+
+    Attributes
+    ----------
+    latency : equals `stages`
+
+    Notes
+    -----
+    Signals carry the names of the golden model's trace: ``s<stage>_distance``, ``_t``, ``_address``, ``_left``,
+    ``_step``.
+    """
+
+    unit: tables.Uniform
+
+    def __init__(self, unit: tables.Uniform, *, stages: int = 8, memory: str = "block"):
+        super().__init__(unit)
+        self._cuts = choose_cuts(CUTS, stages)
+        self.latency = stages
+        self.memory = memory
+        # The last word stands twice where the last knot is a code: it is its own right neighbour there.
+        words = unit.table if unit.last > unit.x.hi else (*unit.table, unit.table[-1])
+        self._table = Table(words, shape_of(unit.y), memory)
+        self._ports = self._table.read_port(), self._table.read_port()
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        m.submodules.table = self._table
+        unit = self.unit
+        pipe = Pipeline(m, self.i, self.o, cuts=self._cuts, ready=self._table.ready)
+        s = pipe.values
+        s.x = pipe.payload.x
+        pipe.cut("input")
+        s.offset = s.x - Const(unit.first, shape_of(unit.x))
+        pipe.cut("distance")
+        s.distance = self._limit(s.offset)
+        s.address = s.distance[unit.step_bits :]
+        s.t = s.distance[: unit.step_bits]
+        pipe.cut("address")
+        interpolate(pipe, self._ports, t_bits=unit.step_bits, step_bits=unit.widths["step"], rounding=unit.rounding)
+        pipe.end(y=s.y)
+        return m
+
+    def _limit(self, offset: Value) -> Value:
+        """`offset` between 0 and the last knot, where the format reaches beyond them."""
+        unit, width = self.unit, self.unit.widths["distance"]
+        reach = unit.last - unit.first
+        distance = offset[:width]
+        if unit.last < unit.x.hi:
+            distance = Mux(offset >= reach, Const(reach, width), distance)
+        if unit.first > unit.x.lo:
+            distance = Mux(offset[-1], Const(0, width), distance)
+        return distance
