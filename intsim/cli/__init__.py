@@ -13,6 +13,8 @@ __all__ = ["main"]
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command and leave with its exit code; `arguments` default to the process's own."""
-    from intsim.cli.app import run
-
+    try:
+        from intsim.cli.app import run
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
     raise SystemExit(run(arguments))

@@ -6,6 +6,7 @@ import importlib
 import os
 import sys
 import traceback
+import warnings
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -17,6 +18,7 @@ from intsim.errors import IntsimError
 __all__ = ["DIFFERS", "HOLDS", "IMPOSSIBLE", "VERBS", "application", "run"]
 
 HOLDS, DIFFERS, IMPOSSIBLE = 0, 1, 2
+STOPPED = 130  # by Ctrl-C, as shells have it
 
 # Every verb with its place in the help; verb `a-b` is module `intsim.cli.a_b`.
 VERBS = {
@@ -31,6 +33,7 @@ VERBS = {
     "place": "Hardware",
     "report": "Hardware",
     "doctor": "Set-up",
+    "demo": "Set-up",
 }
 
 _ISSUES = "please report it with the command you gave; INTSIM_TRACEBACK=1 in the environment shows where it happened"
@@ -75,11 +78,19 @@ def _version(asked: bool) -> None:
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit code. No traceback reaches the user."""
     try:
-        application()(args=arguments, prog_name="intsim")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # a real function may overflow where it is not asked for
+            application()(args=arguments, prog_name="intsim")
     except SystemExit as leaving:
         return leaving.code if isinstance(leaving.code, int) else IMPOSSIBLE
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return STOPPED
     except IntsimError as error:
         return _refuse(str(error))
+    except ModuleNotFoundError as error:
+        extra = "models" if (error.name or "") in ("safetensors", "tokenizers", "scipy") else "hdl"
+        return _refuse(f"{error.name} is missing: pip install 'intsim[{extra}]'")
     except MemoryError:
         return _refuse("out of memory; use fewer vectors, narrower formats or a machine with more")
     except OSError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -15,8 +16,12 @@ from rich.table import Table
 __all__ = ["emit", "facts", "flat", "note", "number", "progress", "rows", "steps"]
 
 
+_PIPED_WIDTH = 180  # columns, where no terminal says how many it has
+
+
 def _out() -> Console:
-    return Console(soft_wrap=True, highlight=False)
+    wide = None if sys.stdout.isatty() else _PIPED_WIDTH
+    return Console(highlight=False, width=wide)
 
 
 def _err() -> Console:
@@ -107,4 +112,5 @@ def steps(total: int) -> Iterator[Callable[[str], None]]:
 
 def _bar() -> Progress:
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    return Progress(*columns, console=_err(), transient=True)
+    console = _err()
+    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)

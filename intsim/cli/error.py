@@ -23,7 +23,7 @@ def command(
 ) -> None:
     """Measure a unit against the real function, over its whole domain.
 
-    Example:  [bold]intsim error silu_s16 --picture silu.svg[/bold]
+    Example:  [bold]intsim error silu --picture silu.svg[/bold]
     """
     from intsim import measure
 

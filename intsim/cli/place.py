@@ -24,7 +24,7 @@ def command(
 ) -> None:
     """Place and route a unit between registers: clock rate (median of the seeds) and cells.
 
-    Example:  [bold]intsim place silu_s16 --speed 6[/bold]
+    Example:  [bold]intsim place silu --speed 6[/bold]
     """
     found = resolve(unit)
     numbers = tuple(range(1, seeds + 1))

@@ -25,12 +25,12 @@ def command(
 
     Exit code: 0 the RTL equals the golden model, 1 it differs.
 
-    Example:  [bold]intsim report silu_s16 -o report/[/bold]
+    Example:  [bold]intsim report silu -o report/[/bold]
     """
+    found = resolve(unit)
     flow()
     from hdl.flow import report
 
-    found = resolve(unit)
     with console.steps(report.STEPS) as begin:
         figures = report.gather(found, begin=begin, **settings(option))
     paths = report.write(output, [found], [figures], name=found.name, title=found.name)

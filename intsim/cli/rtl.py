@@ -23,9 +23,10 @@ def command(
 ) -> None:
     """Write a unit's Verilog, with what an integrator needs beside it.
 
-    Example:  [bold]intsim rtl silu_s16 -o rtl/[/bold]
+    Example:  [bold]intsim rtl silu -o rtl/[/bold]
     """
-    paths = flow().verilog(resolve(unit), output, **settings(option))
+    found = resolve(unit)
+    paths = flow().verilog(found, output, **settings(option))
     if json:
         console.emit(paths)
     else:

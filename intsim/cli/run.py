@@ -42,7 +42,7 @@ def command(
 ) -> None:
     """Compute with a unit's golden model: integers in, integers out.
 
-    Example:  [bold]intsim run silu_s16 -4096,0,4096[/bold]   or   [bold]intsim run silu_s16 in.npy -o out.npy[/bold]
+    Example:  [bold]intsim run silu -4096,0,4096[/bold]   or   [bold]intsim run silu in.npy -o out.npy[/bold]
     """
     found = resolve(unit)
     if len(inputs) != len(found.inputs):

@@ -20,7 +20,7 @@ _SHOWN = 60  # characters of a parameter
 def command(unit: UnitArgument, json: AsJson = False) -> None:
     """Show a unit: ports, parameters, widths of its intermediates, latency, hazards.
 
-    Example:  [bold]intsim show silu_s16[/bold]
+    Example:  [bold]intsim show silu[/bold]
     """
     found = resolve(unit)
     widths = getattr(found, "widths", {})

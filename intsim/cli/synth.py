@@ -22,10 +22,11 @@ def command(
 ) -> None:
     """Synthesise a unit and count its cells.
 
-    Example:  [bold]intsim synth silu_s16 --target ecp5[/bold]
+    Example:  [bold]intsim synth silu --target ecp5[/bold]
     """
+    found = resolve(unit)
     with console.progress("synthesising"):
-        result = flow().synth(resolve(unit), target, **settings(option))
+        result = flow().synth(found, target, **settings(option))
     if json:
         console.emit(result)
     else:

@@ -35,12 +35,9 @@ def resolve(text: str) -> Unit:
         return load(text)
     from intsim import catalogue
 
-    try:
-        return catalogue.get(text)
-    except UnknownName as error:
-        if Path(text).exists():
-            raise IntsimError(f"{text} is no unit of the catalogue; name a file as ./{text} or with .json") from None
-        raise UnknownName("unit", text, catalogue.names()) from error
+    if text not in catalogue.names() and Path(text).exists():
+        raise IntsimError(f"{text} is no unit of the catalogue; name a file as ./{text} or with .json")
+    return catalogue.get(text)
 
 
 def function(text: str) -> Any:

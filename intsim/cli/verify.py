@@ -34,7 +34,7 @@ def command(
 
     Exit code: 0 all equal, 1 differences, 2 it cannot be built.
 
-    Example:  [bold]intsim verify silu_s16[/bold]   or   [bold]intsim verify silu_s16 --rtl rtl/nli_silu.v[/bold]
+    Example:  [bold]intsim verify silu[/bold]   or   [bold]intsim verify silu --rtl rtl/nli_silu.v[/bold]
     """
     found = resolve(unit)
     given = settings(option) | ({"vectors": vectors} if vectors is not None else {})
