@@ -1,0 +1,1 @@
+"""Requantisers in hardware."""
