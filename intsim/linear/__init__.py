@@ -1,0 +1,18 @@
+"""Linear operators on integers: matrix products, dynamic requantisation, residual adds, average pools."""
+
+from intsim.linear.dynamic import DynamicRequantize
+from intsim.linear.illm import DIMatMul, DIResidualAdd
+from intsim.linear.matmul import accumulator_bits, matmul
+from intsim.linear.pool import AveragePool, average_pool
+from intsim.requant.residual import ResidualAdd
+
+__all__ = [
+    "AveragePool",
+    "DIMatMul",
+    "DIResidualAdd",
+    "DynamicRequantize",
+    "ResidualAdd",
+    "accumulator_bits",
+    "average_pool",
+    "matmul",
+]

@@ -17,7 +17,7 @@ from intsim.errors import IntsimError
 from intsim.exact import exact, run
 from intsim.formats import Fixed, Format, Int
 from intsim.formats.dyadic import RULES
-from intsim.linear.dynamic import dynamic_code, dynamic_scale, leading_one
+from intsim.linear.scale import dynamic_code, dynamic_scale, leading_one
 from intsim.nonlinear.base import Row, from_scale, require_int
 from intsim.nonlinear.exp import (
     DI_FORMS,

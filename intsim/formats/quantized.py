@@ -1,0 +1,128 @@
+"""A quantised tensor: integers together with the dyadic scale and zero point that give them a meaning."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from intsim.errors import DtypeError, IntsimError, UnknownName
+from intsim.formats.base import smallest_dtype
+from intsim.formats.dyadic import illm
+from intsim.rounding import TIES_TO_EVEN, Rounding
+
+__all__ = ["GRANULARITIES", "Quantized"]
+
+GRANULARITIES = ("tensor", "token", "channel")
+
+
+@dataclass(frozen=True, eq=False)
+class Quantized:
+    """Integers `data` that stand for ``(data - zero_point) * m * 2**-k``.
+
+    Parameters
+    ----------
+    data : integer array (..., n); tokens are its rows, channels its last axis
+    m, k : integers that broadcast against `data`: one per tensor (scalar), per token (..., 1) or per channel (n,);
+        ``k >= 0``, m may be negative (a folded sign)
+    zero_point : the same; the code of the real zero
+
+    Raises
+    ------
+    DtypeError, IntsimError
+        Not integers, shapes that do not broadcast to that of `data`, or k outside 0 .. 255.
+    """
+
+    data: np.ndarray
+    m: Any = 1
+    k: Any = 0
+    zero_point: Any = 0
+
+    def __post_init__(self) -> None:
+        for name in ("data", "m", "k", "zero_point"):
+            array = np.asarray(getattr(self, name))
+            if array.dtype.kind not in "iu":
+                raise DtypeError(
+                    f"{name}: expected integers, got {array.dtype}; Quantized.from_real encodes real values"
+                )
+            if name != "data":
+                array = array.astype(np.int64)
+                shape = (1,) * (self.data.ndim - array.ndim) + array.shape
+                if len(shape) > self.data.ndim or any(
+                    a not in (1, b) for a, b in zip(shape, self.data.shape, strict=True)
+                ):
+                    raise IntsimError(f"{name} of shape {array.shape} does not broadcast to data {self.data.shape}")
+            object.__setattr__(self, name, array)
+        if self.k.size and (int(self.k.min()) < 0 or int(self.k.max()) > 255):
+            raise IntsimError(f"k must lie in [0, 255], got {int(self.k.min())}..{int(self.k.max())}; rescale m")
+
+    @classmethod
+    def from_real(
+        cls,
+        values: Any,
+        bits: int = 8,
+        per: str = "tensor",
+        *,
+        symmetric: bool = False,
+        mantissa_bits: int = 8,
+        rounding: Rounding = TIES_TO_EVEN,
+    ) -> Quantized:
+        """Min-max quantisation of real values.
+
+        Parameters
+        ----------
+        values : real array (..., n)
+        bits : width of the codes: unsigned ``0 .. 2**bits - 1``, or with `symmetric` signed and without zero point
+        per : ``tensor``, ``token`` (each row of the last axis) or ``channel`` (each place on it)
+        mantissa_bits : bits of m
+        rounding : of the codes
+
+        Returns
+        -------
+        Quantized
+            The range always includes zero, so that the zero point is one of the codes.
+        """
+        from intsim.formats.fixed import round_real
+
+        real = np.asarray(values, dtype=np.float64)
+        axes = {"tensor": None, "token": -1, "channel": tuple(range(real.ndim - 1))}
+        if per not in axes:
+            raise UnknownName("granularity", per, GRANULARITIES)
+        high = np.maximum(real.max(axis=axes[per], keepdims=True), 0.0)
+        low = np.minimum(real.min(axis=axes[per], keepdims=True), 0.0)
+        full = 2**bits - 1
+        span = 2 * np.maximum(high, -low) * full / (full - 1) if symmetric else high - low
+        m, k = illm(mantissa_bits)(np.where(span > 0, span, 1.0) / full)
+        m, k = np.asarray(m) >> np.maximum(k - 255, 0), np.clip(k, 0, 255)
+        scale = np.ldexp(m.astype(np.float64), -k)
+        zero = np.zeros_like(m) if symmetric else np.clip(np.rint(-low / scale), 0, full).astype(np.int64)
+        least, most = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if symmetric else (0, full)
+        codes = np.clip(round_real(real / scale, rounding) + zero, least, most)
+        if per == "tensor":
+            m, k, zero = (np.asarray(v).reshape(()) for v in (m, k, zero))
+        return cls(codes.astype(smallest_dtype(least, most)), m, k, zero)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.data.shape
+
+    @property
+    def granularity(self) -> str:
+        """``tensor``, ``token``, ``channel``, or ``element`` where scales vary along both."""
+        shape = np.broadcast_shapes(self.m.shape, self.k.shape, self.zero_point.shape)
+        varies = [n > 1 for n in shape]
+        if not any(varies):
+            return "tensor"
+        if not varies[-1]:
+            return "token"
+        return "element" if any(varies[:-1]) else "channel"
+
+    @property
+    def centred(self) -> np.ndarray:
+        """``data - zero_point``, int64: the integers that the scale multiplies."""
+        return self.data.astype(np.int64) - self.zero_point
+
+    def decode(self) -> np.ndarray:
+        """The real values, float64."""
+        return np.ldexp(self.centred.astype(np.float64) * self.m, -np.broadcast_to(self.k, self.shape))
