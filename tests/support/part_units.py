@@ -22,7 +22,7 @@ from hdl.registry import realises
 from intsim.formats import Format, Int
 from intsim.unit import Unit
 
-__all__ = ["ByConstant", "Leading", "Product", "Quotient", "RowExtremes", "Root", "Tree", "make_divider"]
+__all__ = ["ByConstant", "Leading", "Product", "Quotient", "Root", "RowExtremes", "Tree", "make_divider"]
 
 
 def make_divider(kind: str, n_bits: int, d_bits: int, q_bits: int) -> wiring.Component:
