@@ -7,7 +7,7 @@ import importlib.resources
 import shutil
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from hdl.flow import tools
@@ -38,23 +38,31 @@ class Source:
     ----------
     files : name -> text, in the order in which they are read
     memories : name -> text of files that the Verilog reads at start (``$readmemh``), by the name written there
-    flags : further arguments for Verilator (language options, include folders)
+    included : name -> text of files that the Verilog includes, by the name written there
+    flags : further arguments for Verilator
+    defines : macros for the harness
     """
 
     top: str
     files: Mapping[str, str]
-    memories: Mapping[str, str]
+    memories: Mapping[str, str] = field(default_factory=dict)
+    included: Mapping[str, str] = field(default_factory=dict)
     flags: tuple[str, ...] = ()
+    defines: tuple[str, ...] = ()
 
     def write(self, folder: Path, memories: Path) -> list[str]:
         """Put the files into `folder`; the names of those to compile are returned.
 
         Simulators look for memory files where the program runs: the Verilog is given their full names in `memories`.
         """
-        for name, text in self.files.items():
+        for name, text in {**self.included, **self.files}.items():
             for memory in self.memories:
                 text = text.replace(f'"{memory}"', f'"{memories / Path(memory).name}"')
-            (folder / name).write_text(text)
+            target = folder / name
+            if not target.resolve().is_relative_to(folder.resolve()):
+                raise IntsimError(f"{name} lies outside the sources' folder; give it beside them")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(text)
         return list(self.files)
 
 
@@ -68,10 +76,10 @@ def library(source: Source, inputs: Packing, outputs: Packing, simulator: str, *
     """
     tools.require(*_needs(simulator))
     harness = importlib.resources.files("hdl.flow").joinpath("harness/harness.cpp").read_text()
-    macros = _macros(inputs, outputs)
+    macros = [*_macros(inputs, outputs), *(f"-D{name}" for name in source.defines)]
     recipe = [
         source.top,
-        *(f"{name}\n{text}" for name, text in {**source.files, **source.memories}.items()),
+        *(f"{name}\n{text}" for name, text in {**source.files, **source.memories, **source.included}.items()),
         *source.flags,
         harness,
         Path(__file__).read_text(),  # the flags

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import ctypes
-import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from hdl.flow import foreign
 from hdl.flow.build import SIMULATORS, Source, library
-from hdl.flow.emission import Rtl, rtl
+from hdl.flow.emission import rtl as emit
+from hdl.flow.portmap import PortMap
+from hdl.registry import has_hardware
 from hdl.wrap.packing import Packing
 from intsim.errors import IntsimError, UnknownName
 from intsim.unit import Unit
@@ -27,7 +29,7 @@ _CHUNK = 1 << 20  # beats per call, so that buffers stay small
 
 
 class NoAnswer(IntsimError):
-    """The design stopped: no transfer for as many cycles as the time-out says."""
+    """The design never answers: nothing came out for as many cycles as the time-out says."""
 
 
 class WrongAnswers(IntsimError):
@@ -86,18 +88,21 @@ class Model:
     inputs, outputs : where each port lies in the two streams
     simulator : ``cxxrtl`` or ``verilator``
     timeout : cycles without any transfer after which the design counts as hanging
+    trace : build with waveforms (Verilator only)
+    ports : how a design of somebody else's was connected, None for the shell's own ports
 
     Attributes
     ----------
     last_run : Run
         Cycles of the latest call.
     library : path of the compiled simulation
-    stallable : whether the design has valid and ready on both sides
+    vcd : where the next calls write their waveforms (models built with `trace`); each overwrites the last
+    stallable : whether the design waits while its output is not taken
 
     Notes
     -----
-    Every call begins with a reset. The design's state is not shared between models, and a model may be used from
-    one thread at a time.
+    Every call begins with a reset, or with a new instance where the design has none. The design's state is not
+    shared between models, and a model may be used from one thread at a time.
     """
 
     def __init__(
@@ -110,6 +115,7 @@ class Model:
         *,
         timeout: int = TIMEOUT,
         trace: bool = False,
+        ports: PortMap | None = None,
     ):
         self.unit = unit
         self.source = source
@@ -117,7 +123,9 @@ class Model:
         self.outputs = outputs
         self.simulator = simulator
         self.timeout = timeout
-        self.stallable = True
+        self.ports = ports
+        self.vcd: Path | None = None
+        self.stallable = ports is None or ports.stallable
         self.last_run = Run(0, -1)
         self.library = library(source, inputs, outputs, simulator, trace=trace)
         self._code = _load(self.library)
@@ -165,13 +173,17 @@ class Model:
     def _rows(self, columns: Sequence[np.ndarray], stalls, seed: int) -> list[np.ndarray]:
         parts = []
         rows, n = columns[0].shape
+        fixed = self.ports.row_length if self.ports else None
+        if fixed is not None and n != fixed:
+            raise IntsimError(f"{self.source.top} takes rows of {fixed} (its port map says so), got rows of {n}")
         step = max(_CHUNK // n, 1)
         for start in range(0, rows, step):
             chunk = [column[start : start + step] for column in columns]
             count = chunk[0].shape[0]
-            capacity = count * (-(-n // self.outputs.lanes)) + 16
+            capacity = count * (-(-n // self.outputs.lanes))
+            expected = count if self.outputs.row else count * self._beats_per_row(n)
             try:
-                beats = self.drive(self.inputs.pack(chunk), capacity, count, stalls, seed + start)
+                beats = self.drive(self.inputs.pack(chunk), capacity, expected, stalls, seed + start)
             except WrongAnswers as error:
                 if error.beats is not None:
                     self._sort_rows(error.beats, count, n, start)  # names the row, if one is too long or too short
@@ -179,8 +191,15 @@ class Model:
             parts.append(self._sort_rows(beats, count, n, start))
         return [np.concatenate(column) for column in zip(*parts, strict=True)]
 
+    def _beats_per_row(self, n: int) -> int:
+        return 1 if all(self._per_row) else -(-n // self.outputs.lanes)
+
     def _sort_rows(self, beats: np.ndarray, rows: int, n: int, first: int) -> list[np.ndarray]:
         """Elements by row, checked: each row has as many as the unit's own answer."""
+        if not self.outputs.row:  # the design does not tell where rows end: as many beats as a row needs
+            each = self._beats_per_row(n) * self.outputs.lanes
+            shaped = [column.reshape(rows, each)[:, :n] for column in self.outputs.unpack(beats)]
+            return [column[:, -1] if one else column for column, one in zip(shaped, self._per_row, strict=True)]
         ends = np.flatnonzero(beats["last"])
         counts = np.cumsum(self.outputs.kept(beats).sum(axis=1))[ends]
         lengths = np.diff(counts, prepend=0)
@@ -223,14 +242,25 @@ class Model:
             stall_out=int(after * 2**32),
             seed=(seed ^ 0x9E3779B97F4A7C15) % 2**63,
         )
+        if self.vcd or (self.ports and not self.ports.reset):
+            # Without a reset nothing but a new instance forgets what came before; and each takes one trace.
+            self._code.dut_destroy(self._dut)
+            self._dut = ctypes.c_void_p(self._code.dut_create())
+        if self.vcd:
+            self._code.dut_trace(self._dut, str(self.vcd).encode())
         outcome = self._code.dut_run(self._dut, ctypes.byref(job))
+        if self.vcd:
+            self._code.dut_trace(self._dut, None)
         self.last_run = Run(job.cycles, job.first_answer)
         top = self.source.top
         if outcome == _TIMEOUT:
-            raise NoAnswer(
+            message = (
                 f"{top} made no transfer for {self.timeout} cycles after taking {job.accepted} of {beats.size} inputs "
-                f"and giving {job.answers} of {expected} answers; check valid and ready, or raise the time-out"
+                f"and giving {job.answers} of {expected} answers"
             )
+            if not job.out_beats:
+                raise NoAnswer(f"{message}; check clock, reset, valid and ready, or raise the time-out")
+            raise WrongAnswers(message, beats=out[: job.out_beats] if self.outputs.row else None)
         if outcome == _TOO_MANY:
             raise WrongAnswers(
                 f"{top} answers more often than it was asked: {beats.size} inputs, {expected} answers expected",
@@ -247,6 +277,8 @@ def model(
     rtl: str | Path | Sequence[str | Path] | None = None,
     *,
     top: str | None = None,
+    params: Mapping[str, int | str] | None = None,
+    ports: PortMap | str | Path | None = None,
     timeout: int = TIMEOUT,
     trace: bool = False,
     **options: Any,
@@ -256,58 +288,57 @@ def model(
     Parameters
     ----------
     unit : any unit with hardware; with `rtl`, any unit
-    simulator : ``cxxrtl`` (Yosys) or ``verilator``: two independent programs
-    rtl : Verilog file or files to simulate instead, with the same ports
+    simulator : ``cxxrtl`` (Yosys) or ``verilator``: two independent programs. SystemVerilog, parameters, port maps
+        and waveforms always take Verilator.
+    rtl : Verilog or SystemVerilog files to simulate instead
     top : name of the top module; the unit's name by default
-    timeout : cycles without any transfer after which :class:`NoAnswer` is raised
-    trace : build with waveforms (Verilator only)
+    params : parameters of the top module, with `rtl`
+    ports : how the design in `rtl` is connected, if not like :class:`hdl.wrap.axi_stream.AxiStream`: a
+        :class:`~hdl.flow.portmap.PortMap` or the TOML file of one
+    timeout : cycles without any transfer after which a design counts as hanging
+    trace : build with waveforms
     **options : the component's own, such as ``stages`` or ``lanes``
 
     Returns
     -------
     Model
+
+    Raises
+    ------
+    IntsimError
+        The design does not compile, or the port map does not fit it.
     """
     if simulator not in SIMULATORS:
         raise UnknownName("simulator", simulator, SIMULATORS)
     if rtl is None:
-        design = _emit(unit, top, options)
-        source = Source(design.top, {f"{design.top}.v": design.verilog()}, {})
-        return Model(unit, source, design.inputs, design.outputs, simulator, timeout=timeout, trace=trace)
-    inputs, outputs = _packings(unit, options)
-    source = _read([rtl] if isinstance(rtl, (str, Path)) else rtl, top or unit.name)
-    return Model(unit, source, inputs, outputs, simulator, timeout=timeout, trace=trace)
-
-
-def _emit(unit: Unit, top: str | None, options: dict[str, Any]) -> Rtl:
-    return rtl(unit, top=top, **options)
+        if ports is not None or params:
+            raise IntsimError("a port map or parameters belong to a design in files; give rtl=")
+        design = emit(unit, top=top, **options)
+        source = Source(design.top, {f"{design.top}.v": design.verilog()})
+        chosen = "verilator" if trace else simulator
+        return Model(unit, source, design.inputs, design.outputs, chosen, timeout=timeout, trace=trace)
+    paths = [rtl] if isinstance(rtl, (str, Path)) else list(rtl)
+    source = foreign.read_sources(paths, top or unit.name)
+    connected = PortMap.load(ports, unit) if isinstance(ports, (str, Path)) else ports
+    if trace or params or connected or any(name.endswith(".sv") for name in source.files):
+        simulator = "verilator"
+    if connected is None:
+        inputs, outputs = _packings(unit, options)
+        source = foreign.with_parameters(source, params or {})
+    else:
+        connected = replace(connected, parameters={**connected.parameters, **(params or {})})
+        inputs, outputs = foreign.packings(unit, connected, options.get("lanes", 1))
+        source = foreign.adapt(source, connected, inputs, outputs)
+    return Model(unit, source, inputs, outputs, simulator, timeout=timeout, trace=trace, ports=connected)
 
 
 def _packings(unit: Unit, options: dict[str, Any]) -> tuple[Packing, Packing]:
     """Both streams of a unit whose RTL is given: from its own hardware if it has some, else from its ports."""
-    from hdl.registry import has_hardware
-
     if has_hardware(unit):
-        design = rtl(unit, **options)
+        design = emit(unit, **options)
         return design.inputs, design.outputs
     lanes = options.get("lanes", 1)
     return Packing.of(unit.inputs, lanes, unit.is_row), Packing.of(unit.outputs, lanes, unit.is_row)
-
-
-def _read(paths: Sequence[str | Path], top: str) -> Source:
-    """Verilog files and the memory files they name, which stand beside them."""
-    files, memories = {}, {}
-    for path in map(Path, paths):
-        files[path.name] = text = _text(path, "a Verilog file")
-        for name in re.findall(r'\$readmem[hb]\s*\(\s*"([^"]+)"', text):
-            memories[name] = _text(path.parent / name, f"the table that {path.name} reads")
-    return Source(top, files, memories)
-
-
-def _text(path: Path, what: str) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise IntsimError(f"cannot read {path}: {error}; give {what}") from None
 
 
 def _per_row(unit: Unit) -> tuple[bool, ...]:
@@ -322,4 +353,6 @@ def _load(path: Path) -> Any:
     code.dut_create.restype = ctypes.c_void_p
     code.dut_destroy.argtypes = [ctypes.c_void_p]
     code.dut_run.argtypes = [ctypes.c_void_p, ctypes.c_void_p]
+    if hasattr(code, "dut_trace"):
+        code.dut_trace.argtypes = [ctypes.c_void_p, ctypes.c_char_p]
     return code

@@ -35,6 +35,7 @@ class Stimulus:
     unit : any unit
     seed : of the random part
     vectors : random inputs (elements for a row unit) where not every input can be tried
+    row_length : the only length of rows, for a design that takes no other
 
     Attributes
     ----------
@@ -45,6 +46,18 @@ class Stimulus:
     unit: Unit
     seed: int = 0
     vectors: int = LIMIT
+    row_length: int | None = None
+
+    @property
+    def _only_length(self) -> int | None:
+        """The one length of rows, where design or unit (constants per channel) has but one."""
+        return self.row_length or getattr(self.unit, "row_length", None)
+
+    @property
+    def _lengths(self) -> Sequence[int]:
+        """Every length a row may have."""
+        only = self._only_length
+        return [only] if only else range(1, self.unit.max_row + 1)  # type: ignore[attr-defined]
 
     @property
     def formats(self) -> Sequence[Format]:
@@ -66,15 +79,9 @@ class Stimulus:
     def _elements(self) -> int:
         if not self.unit.is_row:
             return self.combinations
-        if self.unit.max_row > 24:  # type: ignore[attr-defined]
+        if self._lengths[-1] > 24:
             return LIMIT + 1
-        return sum(n * self.combinations**n for n in self._every_length)
-
-    @property
-    def _every_length(self) -> Sequence[int]:
-        """Lengths a row may have: one where the unit has constants per channel (``row_length``)."""
-        fixed = getattr(self.unit, "row_length", None)
-        return [fixed] if fixed else range(1, self.unit.max_row + 1)  # type: ignore[attr-defined]
+        return sum(n * self.combinations**n for n in self._lengths)
 
     @property
     def total(self) -> int:
@@ -82,7 +89,7 @@ class Stimulus:
             return self.vectors
         if not self.unit.is_row:
             return self.combinations
-        return sum(self.combinations**n for n in self._every_length)
+        return sum(self.combinations**n for n in self._lengths)
 
     def batches(self) -> Iterator[Columns]:
         """One array per input port, 1-D, or ``(rows, n)`` for a row unit."""
@@ -98,7 +105,7 @@ class Stimulus:
             yield self._digits(np.arange(start, stop), 1)[0]
 
     def _all_rows(self) -> Iterator[Columns]:
-        for n in self._every_length:
+        for n in self._lengths:
             for start in range(0, self.combinations**n, _CHUNK):
                 rows = self._digits(np.arange(start, min(start + _CHUNK, self.combinations**n)), n)
                 yield tuple(np.stack(port, axis=1) for port in zip(*rows, strict=True))
@@ -121,7 +128,7 @@ class Stimulus:
             offer = getattr(self.unit, source, None)
             columns = offer() if offer else None
             if columns is not None:
-                yield from _rows_or_elements(columns, self.unit.is_row)
+                yield from _rows_or_elements(columns, self.unit.is_row, self._only_length)
         if self.unit.is_row:
             yield from self._shaped_rows()
 
@@ -133,7 +140,7 @@ class Stimulus:
 
     def _shaped_rows(self) -> Iterator[Columns]:
         rng = np.random.default_rng([self.seed, 1])
-        for n in self._lengths(rng):
+        for n in self._some_lengths(rng):
             ports = []
             for fmt in self.formats:
                 ports.append(_shapes(fmt, n, rng))
@@ -143,7 +150,7 @@ class Stimulus:
 
     def _random_rows(self) -> Iterator[Columns]:
         rng = np.random.default_rng([self.seed, 2])
-        lengths = self._lengths(rng)
+        lengths = self._some_lengths(rng)
         left = self.vectors
         for n in itertools.cycle(lengths):
             if left <= 0:
@@ -152,18 +159,20 @@ class Stimulus:
             yield tuple(_draw(fmt, (rows, n), rng) for fmt in self.formats)
             left -= rows * n
 
-    def _lengths(self, rng: np.random.Generator) -> list[int]:
-        if len(self._every_length) == 1:
-            return list(self._every_length)
-        longest = self.unit.max_row  # type: ignore[attr-defined]
+    def _some_lengths(self, rng: np.random.Generator) -> list[int]:
+        longest = self._lengths[-1]
+        if self._only_length:
+            return [longest]
         between = rng.integers(1, longest, size=8, endpoint=True)
         return sorted({1, min(2, longest), min(3, longest), max(longest - 1, 1), longest, *map(int, between)})
 
 
-def _rows_or_elements(columns: Columns, rows: bool) -> Iterator[Columns]:
-    """Batches of limited size; a row unit's loose values become rows of one."""
-    if rows and columns[0].ndim == 1:
-        columns = tuple(column[:, None] for column in columns)
+def _rows_or_elements(columns: Columns, rows: bool, length: int | None) -> Iterator[Columns]:
+    """Batches of limited size. A row unit's loose values become rows of one, rows of another length are cut anew."""
+    if rows and (columns[0].ndim == 1 or (length is not None and columns[0].shape[1] != length)):
+        n = length or 1
+        flat = [column.reshape(-1) for column in columns]
+        columns = tuple(np.resize(column, (-(-column.size // n), n)) for column in flat)
     step = max(_FIRST // columns[0].shape[1], 1) if rows else _FIRST
     for start in range(0, columns[0].shape[0], step):
         yield tuple(column[start : start + step] for column in columns)

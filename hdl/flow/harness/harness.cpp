@@ -39,8 +39,8 @@ struct Dut {
 #ifdef WITH_TRACE
     std::unique_ptr<VerilatedVcdC> vcd;
     uint64_t time = 0;
+    Dut() { context.traceEverOn(true); }
     void open(const char *path) {
-        context.traceEverOn(true);
         vcd.reset(new VerilatedVcdC);
         top.trace(vcd.get(), 99);
         vcd->open(path);
@@ -76,7 +76,15 @@ struct Dut {
     void reset(int cycles) {
         idle();
         put(PORT(rst, rst), 1);
+#ifdef RESET_WITHOUT_CLOCK
+        // An asynchronous reset must do its work before the first edge.
+        put(PORT(clk, clk), 0);
+        settle();
+        dump();
+        (void)cycles;
+#else
         for (int k = 0; k < cycles; k++) { low(); edge(); }
+#endif
         put(PORT(rst, rst), 0);
     }
     void offer(const uint8_t *beat) {
