@@ -1,5 +1,6 @@
 """Linear operators on integers: matrix products, dynamic requantisation, residual adds, average pools."""
 
+from intsim.linear.block_dot import BlockDot, BlockMatmul
 from intsim.linear.dynamic import DynamicRequantize
 from intsim.linear.illm import DIMatMul, DIResidualAdd
 from intsim.linear.matmul import accumulator_bits, matmul
@@ -8,6 +9,8 @@ from intsim.requant.residual import ResidualAdd
 
 __all__ = [
     "AveragePool",
+    "BlockDot",
+    "BlockMatmul",
     "DIMatMul",
     "DIResidualAdd",
     "DynamicRequantize",
