@@ -1,4 +1,8 @@
-"""Which hardware realises which unit."""
+# amaranth: UnusedElaboratable=no
+"""Which hardware realises which unit.
+
+The first line tells Amaranth not to warn of components that are created only to be asked for their latency.
+"""
 
 from __future__ import annotations
 
