@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
-from amaranth.lib.memory import ReadPort
-
 from hdl.parts.pipeline import Pipeline
 from hdl.parts.shift_round import add_with_carry, drop_bits
+from hdl.tables.memory import Table
 from intsim.rounding import Rounding
 
 __all__ = ["interpolate"]
 
 
-def interpolate(
-    pipe: Pipeline, ports: tuple[ReadPort, ReadPort], *, t_bits: int, step_bits: int, rounding: Rounding
-) -> None:
+def interpolate(pipe: Pipeline, table: Table, *, t_bits: int, step_bits: int, rounding: Rounding) -> None:
     """Name ``left``, ``right``, ``step``, ``product`` and ``y`` from ``address`` and ``t``.
 
     ``y = left + round((right - left) * t / 2**t_bits)``; the rounding is the carry of the last adder.
 
     Parameters
     ----------
-    ports : two read ports of one table; clocked ones are the register at the cut ``table``
+    table : read at ``address`` and behind it; clocked read ports are the register at the cut ``table``
     t_bits : width of ``t``
     step_bits : width of ``right - left``, signed
     """
     s = pipe.values
-    pipe.read("left", ports[0], s.address)
-    pipe.read("right", ports[1], s.address + 1)
+    pipe.read("left", table.read_port(), s.address)
+    pipe.read("right", table.read_port(), s.address + 1)
     pipe.cut("table")
     pipe.cut("words")
     s.step = (s.right - s.left)[:step_bits].as_signed()

@@ -11,9 +11,16 @@ from amaranth.lib.wiring import Out
 
 from intsim.errors import UnknownName
 
-__all__ = ["KINDS", "Table"]
+__all__ = ["KINDS", "Table", "check_kind"]
 
 KINDS = ("block", "logic", "registers")
+
+
+def check_kind(kind: str) -> str:
+    """`kind`, refused unless it is one of :data:`KINDS`."""
+    if kind not in KINDS:
+        raise UnknownName("kind of memory", kind, KINDS)
+    return kind
 
 
 class Table(wiring.Component):
@@ -33,12 +40,10 @@ class Table(wiring.Component):
     """
 
     def __init__(self, words: Sequence[int], shape: Shape, kind: str):
-        if kind not in KINDS:
-            raise UnknownName("kind of memory", kind, KINDS)
         super().__init__({"ready": Out(1)})
         self.words = tuple(words)
         self.shape = shape
-        self.kind = kind
+        self.kind = check_kind(kind)
         init = [] if kind == "registers" else self.words
         self._memory = Memory(shape=shape, depth=len(self.words), init=init, attrs={"ram_style": kind})
 

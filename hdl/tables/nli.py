@@ -16,7 +16,7 @@ from hdl.component import UnitComponent, shape_of
 from hdl.parts.pipeline import Pipeline, choose_cuts
 from hdl.registry import realises
 from hdl.tables.interpolation import interpolate
-from hdl.tables.memory import Table
+from hdl.tables.memory import Table, check_kind
 from intsim import tables
 
 __all__ = ["NLI"]
@@ -72,21 +72,19 @@ class NLI(UnitComponent):
         super().__init__(unit)
         self._cuts = choose_cuts(CUTS, stages)
         self.latency = stages
-        self.memory = memory
-        self._table = Table(unit.table, shape_of(unit.y), memory)
-        self._ports = self._table.read_port(), self._table.read_port()
+        self.memory = check_kind(memory)
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        m.submodules.table = self._table
-        pipe = Pipeline(m, self.i, self.o, cuts=self._cuts, ready=self._table.ready)
+        m.submodules.table = table = Table(self.unit.table, shape_of(self.unit.y), self.memory)
+        pipe = Pipeline(m, self.i, self.o, cuts=self._cuts, ready=table.ready)
         self._locate(pipe)
         self._scale(pipe)
         unit, s = self.unit, pipe.values
         s.t = s.position[: unit.t_bits]
         s.address = (_select(unit.bases[:-1], s.index) + s.position[unit.t_bits :])[: unit.widths["address"]]
         pipe.cut("address")
-        interpolate(pipe, self._ports, t_bits=unit.t_bits, step_bits=unit.widths["step"], rounding=unit.rounding)
+        interpolate(pipe, table, t_bits=unit.t_bits, step_bits=unit.widths["step"], rounding=unit.rounding)
         pipe.end(y=s.y)
         return m
 

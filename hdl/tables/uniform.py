@@ -8,7 +8,7 @@ from hdl.component import UnitComponent, shape_of
 from hdl.parts.pipeline import Pipeline, choose_cuts
 from hdl.registry import realises
 from hdl.tables.interpolation import interpolate
-from hdl.tables.memory import Table
+from hdl.tables.memory import Table, check_kind
 from intsim import tables
 
 __all__ = ["Uniform"]
@@ -44,17 +44,15 @@ class Uniform(UnitComponent):
         super().__init__(unit)
         self._cuts = choose_cuts(CUTS, stages)
         self.latency = stages
-        self.memory = memory
-        # The last word stands twice where the last knot is a code: it is its own right neighbour there.
-        words = unit.table if unit.last > unit.x.hi else (*unit.table, unit.table[-1])
-        self._table = Table(words, shape_of(unit.y), memory)
-        self._ports = self._table.read_port(), self._table.read_port()
+        self.memory = check_kind(memory)
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        m.submodules.table = self._table
         unit = self.unit
-        pipe = Pipeline(m, self.i, self.o, cuts=self._cuts, ready=self._table.ready)
+        # The last word stands twice where the last knot is a code: it is its own right neighbour there.
+        words = unit.table if unit.last > unit.x.hi else (*unit.table, unit.table[-1])
+        m.submodules.table = table = Table(words, shape_of(unit.y), self.memory)
+        pipe = Pipeline(m, self.i, self.o, cuts=self._cuts, ready=table.ready)
         s = pipe.values
         s.x = pipe.payload.x
         pipe.cut("input")
@@ -64,7 +62,7 @@ class Uniform(UnitComponent):
         s.address = s.distance[unit.step_bits :]
         s.t = s.distance[: unit.step_bits]
         pipe.cut("address")
-        interpolate(pipe, self._ports, t_bits=unit.step_bits, step_bits=unit.widths["step"], rounding=unit.rounding)
+        interpolate(pipe, table, t_bits=unit.step_bits, step_bits=unit.widths["step"], rounding=unit.rounding)
         pipe.end(y=s.y)
         return m
 

@@ -79,6 +79,11 @@ def simulate(
     Returns
     -------
     outputs, and the cycles from the first transfer to the first result
+
+    Raises
+    ------
+    AssertionError
+        The unit is stuck, or without stalls another latency is measured than stated.
     """
     top = hdl.create(unit, **options)
     got: list[int] = []
@@ -109,6 +114,8 @@ def simulate(
     simulator.add_clock(1e-6)
     simulator.add_testbench(bench)
     simulator.run()
+    if stall == gap == 0:
+        assert end - begin == top.latency
     return np.array(got, dtype=np.int64), end - begin
 
 
