@@ -128,7 +128,8 @@ _FUNCTIONS: dict[str, tuple[RealFunction, tuple[float, float]]] = {
     "hardswish": (hardswish, _EVERYWHERE),
     "log2": (log2, _POSITIVE),
     "mish": (mish, _EVERYWHERE),
-    "reciprocal": (reciprocal, _POSITIVE),
+    "reciprocal": (reciprocal, (5.56268464626801e-309, math.inf)),  # below, the value overflows
+
     "rsqrt": (rsqrt, _POSITIVE),
     "sigmoid": (sigmoid, _EVERYWHERE),
     "silu": (silu, _EVERYWHERE),

@@ -87,6 +87,8 @@ class NLI(Unit):
 
     def _check_layout(self) -> None:
         x, y, intervals, words = self.x, self.y, self.intervals, len(self.table)
+        if x.hi >> 63:
+            raise IntsimError(f"{x} does not fit 63 bits and a sign; use an input format of at most 63 bits")
         if intervals < 1 or any(a >= b for a, b in zip(self.cuts, self.cuts[1:], strict=False)):
             raise IntsimError(f"cut points must be at least two and strictly ascending, got {self.cuts}")
         if self.cuts[0] < x.lo or self.cuts[-1] > x.hi:
@@ -270,17 +272,22 @@ class NLI(Unit):
         )
 
     def _evaluate(self, *columns: np.ndarray) -> dict[str, np.ndarray]:
-        (x,) = columns
+        x = as_signed(columns[0])
         y = np.empty(x.shape, dtype=self.y.dtype)
         run(interpolate, x, *self._parameters(), y)
         return {"y": y}
 
     def _trace(self, *columns: np.ndarray) -> dict[str, np.ndarray]:
-        (x,) = columns
+        x = as_signed(columns[0])
         nets = np.empty((len(NETS), x.size), dtype=np.int64)
         y = np.empty(x.shape, dtype=self.y.dtype)
         run(interpolate_traced, x, *self._parameters(), nets, y)
         return {**dict(zip(NETS, nets, strict=True)), "y": y}
+
+
+def as_signed(codes: np.ndarray) -> np.ndarray:
+    """`codes` in a signed type where they are uint64: Numba takes int64 with uint64 for a float."""
+    return codes.astype(np.int64) if codes.dtype == np.uint64 else codes
 
 
 NETS = ("clamped", "index", "dx", "position", "t", "address", "left", "step")

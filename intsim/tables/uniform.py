@@ -18,6 +18,7 @@ from intsim.exact import exact, run
 from intsim.formats import Fixed, Format
 from intsim.parameters import note
 from intsim.rounding import TIES_TO_POS, Rounding, shift_round
+from intsim.tables.nli import as_signed
 from intsim.unit import Unit
 
 __all__ = ["Uniform"]
@@ -63,6 +64,8 @@ class Uniform(Unit):
 
     def __post_init__(self) -> None:
         x, y = self.x, self.y
+        if x.hi >> 63:
+            raise IntsimError(f"{x} does not fit 63 bits and a sign; use an input format of at most 63 bits")
         if not 0 <= self.step_bits <= x.bits:
             raise IntsimError(f"step_bits must be 0 to {x.bits} for {x}, got {self.step_bits}")
         if len(self.table) < 2:
@@ -163,13 +166,13 @@ class Uniform(Unit):
         return self.first, self.step_bits, np.array(self.table, dtype=np.int64), int(self.rounding)
 
     def _evaluate(self, *columns: np.ndarray) -> dict[str, np.ndarray]:
-        (x,) = columns
+        x = as_signed(columns[0])
         y = np.empty(x.shape, dtype=self.y.dtype)
         run(interpolate_uniform, x, *self._parameters(), y)
         return {"y": y}
 
     def _trace(self, *columns: np.ndarray) -> dict[str, np.ndarray]:
-        (x,) = columns
+        x = as_signed(columns[0])
         nets = np.empty((len(NETS), x.size), dtype=np.int64)
         y = np.empty(x.shape, dtype=self.y.dtype)
         run(interpolate_uniform_traced, x, *self._parameters(), nets, y)

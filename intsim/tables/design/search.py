@@ -48,20 +48,21 @@ class Found:
 
     def summary(self, problem: Problem) -> str:
         """One sentence: solver, grid, cost, and how far from the optimum it can be."""
+        unit = "" if problem.objective == "mean_relative" else " LSB"
+        reached = f"{problem.objective} {self.cost:.4g}{unit}"
         if self.solver == "equal":
-            return f"equally spaced cut points; {problem.objective} {self.cost:.4g}, not optimised"
+            return f"equally spaced cut points, not optimised: {reached}"
         where = f"{problem.size} grid points"
         if problem.stride > 1:
-            where += f" (every {problem.stride}th code)"
+            where += f" (every {problem.stride}. code)"
         if self.exact:
-            gap = "the optimum on this grid"
-        else:
-            ratio = f", at most {self.cost / self.floor:.3g} times the optimum" if self.floor > 0 else ""
-            gap = (
-                f"the optimum among cuts on about {_CANDIDATES} equally spaced points or within {_WINDOW} of those found"
-                f"{ratio} (correct rounding alone costs {self.floor:.4g})"
-            )
-        return f"{self.solver} solver on {where}: {problem.objective} {self.cost:.4g}, {gap}"
+            return f"{self.solver} solver on {where}: {reached}, the optimum on this grid"
+        step = -(-problem.size // _CANDIDATES)
+        ratio = f"at most {self.cost / self.floor:.3g} times the optimum, as " if self.floor > 0 else ""
+        return (
+            f"{self.solver} solver on {where}: {reached}, the optimum among cuts on every {step}. point or within "
+            f"{_WINDOW} points of those found; {ratio}correct rounding alone costs {self.floor:.4g}{unit}"
+        )
 
 
 class _Loops:
