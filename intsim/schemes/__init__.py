@@ -1,0 +1,25 @@
+"""One paper's whole choice of operators, as one argument of a network.
+
+>>> from intsim.schemes import ivit
+>>> ivit.softmax.unit, ivit.bits.residual
+('Shiftmax', 16)
+"""
+
+from intsim.schemes.dynamic import DynamicScheme
+from intsim.schemes.papers import SCHEMES, hawq, ibert, illm, ivit
+from intsim.schemes.scheme import Bits, Layer, Operator, Scheme
+from intsim.schemes.static import StaticScheme
+
+__all__ = [
+    "SCHEMES",
+    "Bits",
+    "DynamicScheme",
+    "Layer",
+    "Operator",
+    "Scheme",
+    "StaticScheme",
+    "hawq",
+    "ibert",
+    "illm",
+    "ivit",
+]

@@ -1,0 +1,247 @@
+"""Schemes that find their scales at run time: I-LLM. Every tensor carries a dyadic scale and a zero point per token."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from intsim.exact import exact, run
+from intsim.formats.dyadic import illm
+from intsim.formats.quantized import Quantized
+from intsim.linear.illm import DIMatMul, DIResidualAdd, requantize_rows
+from intsim.nonlinear.exp import DI_K_MAX
+from intsim.nonlinear.gated import DISwiGLU
+from intsim.nonlinear.norm import DINorm
+from intsim.nonlinear.softmax import DIClippedSoftmax
+from intsim.rounding import TIES_AWAY, divide_round
+from intsim.schemes.scheme import Scheme
+from intsim.unit import Unit
+
+__all__ = ["DynamicScheme"]
+
+_FRACTION = 12  # fraction bits of gamma, beta and a linear layer's bias
+
+
+@dataclass(frozen=True)
+class DynamicScheme(Scheme):
+    """A scheme with asymmetric codes and dynamic scales per token; weights symmetric per output channel.
+
+    Scales passed at design time are ignored. **Ours**, where I-LLM says nothing (it is made for Llama): the bias is
+    brought to each token's accumulator scale by a division; values get one scale per head before they meet the
+    probabilities; GELU is ``x sigmoid(1.702 x)`` by DI-SwiGLU's sigmoid; gamma and beta are integers with 12 fraction
+    bits behind DI-Norm.
+    """
+
+    @property
+    def dynamic(self) -> bool:
+        return True
+
+    def encode(self, values: Any, scale: Any = None, bits: int | None = None) -> Quantized:
+        return Quantized.from_real(values, bits or self.bits.activation, "token")
+
+    def design_linear(self, weight: Any, bias: Any, scale_in: Any, scale_out: Any, bits: int | None = None) -> Linear:
+        w = Quantized.from_real(weight, self.bits.weight, "channel", symmetric=True)
+        b = np.zeros(w.shape[1]) if bias is None else np.asarray(bias, dtype=np.float64)
+        codes = np.rint(np.ldexp(b, _FRACTION)).astype(np.int64)
+        return Linear(w, codes, self._design_matmul(bits or self.bits.activation))
+
+    def design_attention(self, scale_q: Any, scale_k: Any, scale_scores: Any, factor: float, max_row: int) -> Attention:
+        m, k = (int(v) for v in illm()(factor))
+        softmax = self.softmax.make(max_row=max_row, bits=self.bits.scores, m=1, k=0)  # type: ignore[union-attr]
+        assert isinstance(softmax, DIClippedSoftmax)
+        return Attention(self._design_matmul(self.bits.scores), m, k, softmax)
+
+    def design_product(self, scale_a: Any, scale_b: Any, scale_out: Any) -> Product:
+        return Product(self._design_matmul(self.bits.activation), self._design_matmul(self.bits.activation))
+
+    def design_activation(self, scale_in: Any, scale_out: Any, max_row: int) -> Activation:
+        alpha = tuple(int(v) for v in illm()(1.702))
+        gate = self.gated.make(m=1, k=0, alpha=(alpha,), max_row=max_row)  # type: ignore[union-attr]
+        assert isinstance(gate, DISwiGLU)
+        return Activation(gate, self._design_matmul(self.bits.activation))
+
+    def design_norm(self, gamma: Any, beta: Any, scale_in: Any, scale_out: Any) -> Norm:
+        norm = self.norm.make()  # type: ignore[union-attr]
+        assert isinstance(norm, DINorm)
+        g = np.rint(np.ldexp(np.asarray(gamma, dtype=np.float64), _FRACTION)).astype(np.int64)
+        b = np.rint(np.ldexp(np.asarray(beta, dtype=np.float64), _FRACTION + norm.G)).astype(np.int64)
+        return Norm(norm, g, b, self._design_matmul(self.bits.activation))
+
+    def design_residual(self, scale_branch: Any, scale_identity: Any, scale_out: Any) -> Residual:
+        return Residual(DIResidualAdd(self.bits.residual))
+
+    def _design_matmul(self, bits: int) -> DIMatMul:
+        base = self.requantize
+        assert isinstance(base, DIMatMul)
+        return DIMatMul(bits, base.include_zero, base.mantissa_bits, base.rounding, 48)
+
+
+# The layers ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class Linear:
+    """``x W + b`` by DI-MatMul."""
+
+    weight: Quantized
+    bias: np.ndarray
+    matmul: DIMatMul
+
+    @property
+    def units(self) -> tuple[Unit, ...]:
+        return (self.matmul.stage(),)
+
+    def __call__(self, *tensors: Quantized) -> Quantized:
+        (x,) = tensors
+        acc, m, k = self.matmul.accumulate(x, self.weight)
+        rows, scale_m, scale_k = _rows(acc, m, k)
+        total = np.empty(rows.shape, dtype=np.int64)
+        run(add_bias, rows, self.bias, scale_m, scale_k, _FRACTION, total)
+        return requantize_rows(self.matmul.stage(), total.reshape(acc.shape), m, k)
+
+
+@dataclass(frozen=True, eq=False)
+class Attention:
+    """Scores and clipped softmax; ``m / 2**k`` is the factor on the scores."""
+
+    matmul: DIMatMul
+    m: int
+    k: int
+    softmax: DIClippedSoftmax
+
+    @property
+    def units(self) -> tuple[Unit, ...]:
+        return (self.softmax,)
+
+    def __call__(self, *tensors: Any) -> Quantized:
+        q, key, *mask = tensors
+        acc, m, k = self.matmul.accumulate(q, _transposed(key))
+        rows, scale_m, scale_k = _rows(acc, m * self.m, k + self.k)
+        excess = np.maximum(scale_k - DI_K_MAX, 0)  # scales finer than the softmax takes lose bits of m
+        keep = np.ones((), dtype=np.uint8) if not mask else np.asarray(mask[0]).astype(np.uint8)
+        valid = np.ascontiguousarray(np.broadcast_to(keep, acc.shape)).reshape(rows.shape)
+        nets = self.softmax.rows(rows, valid, np.maximum(scale_m >> excess, 1), scale_k - excess)
+        return Quantized(nets["y"].reshape(acc.shape), 1, self.softmax.out_bits - 1)
+
+
+@dataclass(frozen=True, eq=False)
+class Product:
+    """Probabilities times values, the values first brought to one scale per matrix."""
+
+    matmul: DIMatMul
+    align: DIMatMul
+
+    @property
+    def units(self) -> tuple[Unit, ...]:
+        return self.align.stage(), self.matmul.stage()
+
+    def __call__(self, *tensors: Quantized) -> Quantized:
+        a, b = tensors
+        return self.matmul(a, self._one_scale(b))
+
+    def _one_scale(self, b: Quantized) -> Quantized:
+        tokens = (*b.shape[:-1], 1)
+        k = np.broadcast_to(b.k, tokens)
+        least = k.min(axis=-2, keepdims=True)
+        rows, m, drop = _rows(b.centred, np.broadcast_to(b.m, tokens), k - least)
+        aligned = np.empty(rows.shape, dtype=np.int64)
+        run(align_rows, rows, m, drop, aligned)
+        matrices = aligned.reshape(*b.shape[:-2], -1)
+        common = requantize_rows(self.align.stage(), matrices, np.ones((), np.int64), least[..., 0])
+        scales = (v[..., None] for v in (common.m, common.k, common.zero_point))
+        return Quantized(common.data.reshape(b.shape), *scales)
+
+
+@dataclass(frozen=True, eq=False)
+class Activation:
+    """``x sigmoid(1.702 x)``: DI-SwiGLU with an up branch of ones."""
+
+    unit: DISwiGLU
+    matmul: DIMatMul
+
+    @property
+    def units(self) -> tuple[Unit, ...]:
+        return self.unit, self.matmul.stage()
+
+    def __call__(self, *tensors: Quantized) -> Quantized:
+        (x,) = tensors
+        rows, m, k = _rows(x.centred, x.m, x.k)
+        y = self.unit.rows(rows, np.ones_like(rows), m, k)["y"]
+        return requantize_rows(self.matmul.stage(), y.reshape(x.shape), x.m, x.k + self.unit.out_bits - 1)
+
+
+@dataclass(frozen=True, eq=False)
+class Norm:
+    """DI-Norm, then gamma and beta."""
+
+    unit: DINorm
+    gamma: np.ndarray
+    beta: np.ndarray
+    matmul: DIMatMul
+
+    @property
+    def units(self) -> tuple[Unit, ...]:
+        return self.unit, self.matmul.stage()
+
+    def __call__(self, *tensors: Quantized) -> Quantized:
+        (x,) = tensors
+        y = np.asarray(self.unit(x.centred)).reshape(-1, x.shape[-1])
+        scaled = np.empty(y.shape, dtype=np.int64)
+        run(affine_rows, y, self.gamma, self.beta, scaled)
+        k = np.array(self.unit.G + _FRACTION, dtype=np.int64)
+        return requantize_rows(self.matmul.stage(), scaled.reshape(x.shape), np.ones((), np.int64), k)
+
+
+@dataclass(frozen=True, eq=False)
+class Residual:
+    """The residual add with dynamic scales."""
+
+    add: DIResidualAdd
+
+    @property
+    def units(self) -> tuple[Unit, ...]:
+        return (self.add.stage(),)
+
+    def __call__(self, *tensors: Quantized) -> Quantized:
+        branch, identity = tensors
+        return self.add(branch, identity)
+
+
+def _rows(values: np.ndarray, m: Any, k: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(..., n) as rows, with the scale of each."""
+    tokens = (*values.shape[:-1], 1)
+    scale_m, scale_k = (np.ascontiguousarray(np.broadcast_to(v, tokens)).reshape(-1) for v in (m, k))
+    return np.ascontiguousarray(values).reshape(-1, values.shape[-1]), scale_m, scale_k
+
+
+def _transposed(q: Quantized) -> Quantized:
+    """The last two axes exchanged; scales per token become scales per column."""
+    parts = (np.swapaxes(v, -1, -2) if v.ndim >= 2 else v for v in (q.data, q.m, q.k, q.zero_point))
+    return Quantized(*parts)
+
+
+@exact
+def add_bias(x, bias, m, k, fraction, out):
+    """Rows of scale ``m / 2**k`` plus a bias of scale ``2**-fraction``, rounded to the row's scale (TIES_AWAY)."""
+    for i in range(x.shape[0]):
+        shift = k[i] - fraction
+        for j in range(x.shape[1]):
+            out[i, j] = x[i, j] + divide_round(bias[j] << max(shift, 0), m[i] << max(-shift, 0), TIES_AWAY)
+
+
+@exact
+def align_rows(x, m, drop, out):
+    """Rows times their mantissa, shifted to the right."""
+    for i in range(x.shape[0]):
+        for j in range(x.shape[1]):
+            out[i, j] = (x[i, j] * m[i]) >> min(drop[i], 63)
+
+
+@exact
+def affine_rows(x, gamma, beta, out):
+    """``x gamma + beta``, channel by channel."""
+    for i in range(x.shape[0]):
+        for j in range(x.shape[1]):
+            out[i, j] = x[i, j] * gamma[j] + beta[j]

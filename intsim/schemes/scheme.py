@@ -1,0 +1,172 @@
+"""What a scheme is: one paper's complete choice of operators and widths, and how a network is built from it.
+
+A network asks its scheme for layers. Every scheme answers the same questions (``design_linear``,
+``design_attention``, ``design_product``, ``design_activation``, ``design_norm``, ``design_residual``) with a
+:class:`Layer` that takes and returns :class:`~intsim.formats.quantized.Quantized` tensors, so that one network runs
+under every scheme. Real scales are given at design time; a scheme that finds its scales at run time ignores them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from intsim.errors import IntsimError, UnknownName
+from intsim.formats.quantized import Quantized
+from intsim.parameters import Parameters, _lookup
+from intsim.unit import Unit
+
+__all__ = ["Bits", "Layer", "Operator", "Scheme"]
+
+
+class Layer(Protocol):
+    """A designed operator of a network.
+
+    Attributes
+    ----------
+    units : the hardware it consists of, in the order of the data
+    """
+
+    @property
+    def units(self) -> tuple[Unit, ...]: ...
+
+    def __call__(self, *tensors: Quantized) -> Quantized: ...
+
+
+@dataclass(frozen=True)
+class Operator(Parameters):
+    """A class of units with the options a paper chose; its constants follow from a scale, layer by layer.
+
+    Parameters
+    ----------
+    unit : name of the class, such as ``Shiftmax``
+    options : pairs of field name and value
+    """
+
+    unit: str
+    options: tuple[tuple[str, Any], ...] = ()
+
+    @classmethod
+    def of(cls, unit: type[Unit], **options: Any) -> Operator:
+        """The operator of a unit class, its options by keyword."""
+        return cls(unit.__name__, tuple(sorted(options.items())))
+
+    def design(self, *scales: Any, **more: Any) -> Unit:
+        """The unit for real scales (or gamma and beta): ``design`` of the class with the options chosen."""
+        return _lookup(self.unit).design(*scales, **{**dict(self.options), **more})  # type: ignore[attr-defined]
+
+    def make(self, **more: Any) -> Unit:
+        """The unit itself, for classes whose constants follow from no scale."""
+        return _lookup(self.unit)(**{**dict(self.options), **more})  # type: ignore[return-value]
+
+
+@dataclass(frozen=True)
+class Bits(Parameters):
+    """Bit widths by position in the network.
+
+    Parameters
+    ----------
+    weight, activation : of linear layers and matrix products
+    bias : of the accumulator and its bias
+    residual : of the residual stream
+    scores : of the softmax's input
+    gelu : of the activation's input
+    """
+
+    weight: int = 8
+    activation: int = 8
+    bias: int = 32
+    residual: int = 16
+    scores: int = 8
+    gelu: int = 8
+
+
+@dataclass(frozen=True)
+class Scheme(Parameters):
+    """One paper's complete choice. Fields that are None do not exist in the paper.
+
+    Parameters
+    ----------
+    name, paper : for reports
+    requantize : the requantisation (a :class:`~intsim.requant.Requantizer` without constants, or a dynamic one)
+    softmax, activation, gated, norm, pool : operators, or finished units
+    residual : the residual add, likewise
+    bits : widths by position
+    left_in_float : what the paper leaves in floating point
+    """
+
+    name: str
+    paper: str
+    requantize: Parameters
+    softmax: Operator | Unit | None = None
+    activation: Operator | Unit | None = None
+    gated: Operator | Unit | None = None
+    norm: Operator | Unit | None = None
+    residual: Operator | Parameters | None = None
+    pool: Operator | Unit | None = None
+    bits: Bits = Bits()
+    left_in_float: tuple[str, ...] = ()
+
+    @property
+    def dynamic(self) -> bool:
+        """Whether scales are found at run time."""
+        raise NotImplementedError
+
+    def replace(self, **changes: Any) -> Scheme:
+        """The scheme with other operators or widths.
+
+        Examples
+        --------
+        >>> from intsim.schemes import ivit
+        >>> ivit.replace(bits=Bits(activation=6)).bits.activation
+        6
+        """
+        known = [field.name for field in dataclasses.fields(self)]
+        for name in changes:
+            if name not in known:
+                raise UnknownName("part of a scheme", name, known)
+        return dataclasses.replace(self, **changes)
+
+    def encode(self, values: Any, scale: Any = None, bits: int | None = None) -> Quantized:
+        """Real inputs of the network as integers: of the given scale, or with scales of their own."""
+        raise NotImplementedError
+
+    def design_linear(self, weight: Any, bias: Any, scale_in: Any, scale_out: Any, bits: int | None = None) -> Layer:
+        """``x W + b``.
+
+        Parameters
+        ----------
+        weight : real (K, N)
+        bias : real (N,), or None
+        scale_in, scale_out : real scales of input and output
+        bits : of the output; those of activations by default
+        """
+        raise NotImplementedError
+
+    def design_attention(self, scale_q: Any, scale_k: Any, scale_scores: Any, factor: float, max_row: int) -> Layer:
+        """``softmax(factor q k^T)`` of ``layer(q, k)`` or ``layer(q, k, valid)``, with rows up to `max_row`."""
+        raise NotImplementedError
+
+    def design_product(self, scale_a: Any, scale_b: Any, scale_out: Any) -> Layer:
+        """``a b`` of two activations, such as probabilities and values."""
+        raise NotImplementedError
+
+    def design_activation(self, scale_in: Any, scale_out: Any, max_row: int) -> Layer:
+        """The GELU."""
+        raise NotImplementedError
+
+    def design_norm(self, gamma: Any, beta: Any, scale_in: Any, scale_out: Any) -> Layer:
+        """LayerNorm over the last axis."""
+        raise NotImplementedError
+
+    def design_residual(self, scale_branch: Any, scale_identity: Any, scale_out: Any) -> Layer:
+        """``branch + identity`` of ``layer(branch, identity)``."""
+        raise NotImplementedError
+
+    def _design_unit(self, part: str, *scales: Any, **options: Any) -> Unit:
+        """The unit of one part for real scales: designed, or as it is where the scheme holds a finished unit."""
+        chosen = getattr(self, part)
+        if chosen is None:
+            raise IntsimError(f"{self.name} has no {part}: {self.paper} leaves it out; use scheme.replace({part}=...)")
+        return chosen.design(*scales, **options) if isinstance(chosen, Operator) else chosen

@@ -1,0 +1,223 @@
+"""Schemes whose scales are calibrated: HAWQ-V3, I-BERT, I-ViT. Scales are real at design time and gone at run time."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from intsim.errors import IntsimError
+from intsim.exact import exact, run
+from intsim.formats import Int
+from intsim.formats.dyadic import RULES
+from intsim.formats.quantized import Quantized
+from intsim.linear.matmul import matmul
+from intsim.nonlinear.base import from_scale
+from intsim.nonlinear.norm import from_gamma
+from intsim.requant import Requantizer, ResidualAdd
+from intsim.schemes.scheme import Operator, Scheme
+from intsim.unit import Unit
+
+__all__ = ["StaticScheme"]
+
+
+@dataclass(frozen=True)
+class StaticScheme(Scheme):
+    """A scheme with per-tensor activation scales, per-channel weight scales, and no zero points.
+
+    Parameters
+    ----------
+    weight_limits : smallest and largest weight code, which differ between the projects
+    """
+
+    weight_limits: tuple[int, int] = (-128, 127)
+
+    @property
+    def dynamic(self) -> bool:
+        return False
+
+    def encode(self, values: Any, scale: Any = None, bits: int | None = None) -> Quantized:
+        if scale is None:
+            raise IntsimError(f"{self.name} needs the calibrated scale of its input; pass scale=")
+        fmt = Int(bits or self.bits.activation)
+        codes = np.clip(np.rint(np.asarray(values, dtype=np.float64) / scale), fmt.lo, fmt.hi)
+        return Quantized(codes.astype(fmt.dtype), *from_scale(scale))
+
+    def design_requantizer(self, scales: Any, scale_out: Any, bits: int) -> Requantizer:
+        """The requantisation from one scale, or one per channel, to another: HAWQ's frexp of the ratio."""
+        ratios = np.abs(np.atleast_1d(np.asarray(scales, dtype=np.float64))) / float(np.float32(scale_out))
+        m, e = RULES["hawq"](ratios)
+        channels = tuple((int(a), 31 - int(b)) for a, b in zip(m, e, strict=True))
+        assert isinstance(self.requantize, Requantizer)
+        return dataclasses.replace(self.requantize, channels=channels, y=Int(bits))
+
+    def design_linear(self, weight: Any, bias: Any, scale_in: Any, scale_out: Any, bits: int | None = None) -> Linear:
+        w = np.asarray(weight, dtype=np.float64)
+        lo, hi = self.weight_limits
+        scales = np.maximum(np.abs(w).max(axis=0) / hi, 2.0**-23)
+        codes = np.clip(np.rint(w / scales), lo, hi).astype(np.int8 if self.bits.weight <= 8 else np.int16)
+        product = float(scale_in) * scales
+        offset = np.zeros(w.shape[1]) if bias is None else np.rint(np.asarray(bias, dtype=np.float64) / product)
+        requantizer = self.design_requantizer(product, scale_out, bits or self.bits.activation)
+        return Linear(codes, offset.astype(np.int64), self.bits.bias, requantizer, from_scale(scale_out))
+
+    def design_attention(self, scale_q: Any, scale_k: Any, scale_scores: Any, factor: float, max_row: int) -> Attention:
+        ratio = float(scale_q) * float(scale_k) * factor  # d**-1/2 is folded into the scale
+        requantizer = self.design_requantizer(ratio, scale_scores, self.bits.scores)
+        softmax = self._design_unit(
+            "softmax", float(scale_scores), x=Int(self.bits.scores), max_row=max_row, masked=True
+        )
+        return Attention(requantizer, softmax, self.bits.bias)
+
+    def design_product(self, scale_a: Any, scale_b: Any, scale_out: Any) -> Product:
+        requantizer = self.design_requantizer(float(scale_a) * float(scale_b), scale_out, self.bits.activation)
+        return Product(requantizer, self.bits.bias, from_scale(scale_out))
+
+    def design_activation(self, scale_in: Any, scale_out: Any, max_row: int) -> Rescaled:
+        unit = self._design_unit("activation", float(scale_in), x=Int(self.bits.gelu))
+        # What one code of the result is worth, read off the real function at 1.
+        one = np.asarray([1.0 / float(scale_in)])
+        worth = 0.8413447460685429 / float(np.asarray(unit.real(one))[0])
+        return self._design_behind(unit, np.asarray([worth]), scale_out)
+
+    def _design_behind(self, unit: Unit, scales: np.ndarray, scale_out: Any) -> Rescaled:
+        """A unit whose results have real scales of either sign, and its requantisation."""
+        drop = max(unit.outputs["y"].bits - 32, 0)
+        requantizer = self.design_requantizer(scales * 2.0**drop, scale_out, self.bits.activation)
+        signs = tuple(int(s) for s in np.where(scales < 0, -1, 1))
+        return Rescaled(unit, requantizer, signs, drop, from_scale(scale_out))
+
+    def design_norm(self, gamma: Any, beta: Any, scale_in: Any, scale_out: Any) -> Rescaled:
+        unit = self._design_unit("norm", gamma, beta, x=Int(self.bits.residual))
+        return self._design_behind(unit, from_gamma(gamma), scale_out)
+
+    def design_residual(self, scale_branch: Any, scale_identity: Any, scale_out: Any) -> Residual:
+        if not isinstance(self.residual, Operator):
+            raise IntsimError(f"{self.name} has no residual add; use scheme.replace(residual=Operator.of(ResidualAdd))")
+        branch, identity = (self.design_requantizer(s, scale_out, 32) for s in (scale_branch, scale_identity))
+        saturating = bool(dict(self.residual.options)["saturating"])
+        y = Int(self.bits.residual) if saturating else Int(34)  # HAWQ's sum of two 32-bit terms
+        return Residual(ResidualAdd(branch, identity, y, saturating), from_scale(scale_out))
+
+
+# The layers ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class Linear:
+    """``x W + b`` and its requantisation per output channel."""
+
+    weight: np.ndarray
+    bias: np.ndarray
+    acc_bits: int
+    requantizer: Requantizer
+    scale: tuple[int, int]
+
+    @property
+    def units(self) -> tuple[Unit, ...]:
+        return (self.requantizer,)
+
+    def __call__(self, *tensors: Quantized) -> Quantized:
+        (x,) = tensors
+        acc = matmul(x.data, self.weight, self.bias, acc_bits=self.acc_bits)
+        return Quantized(requantized(self.requantizer, acc), *self.scale)
+
+
+@dataclass(frozen=True, eq=False)
+class Attention:
+    """Scores, their requantisation, softmax."""
+
+    requantizer: Requantizer
+    softmax: Unit
+    acc_bits: int
+
+    @property
+    def units(self) -> tuple[Unit, ...]:
+        return self.requantizer, self.softmax
+
+    def __call__(self, *tensors: Any) -> Quantized:
+        q, k, *valid = tensors
+        acc = matmul(q.data, np.swapaxes(k.data, -1, -2), acc_bits=self.acc_bits)
+        y = self.softmax(requantized(self.requantizer, acc), *valid)
+        return Quantized(y, 1, self.softmax.outputs["y"].frac)  # type: ignore[attr-defined]
+
+
+@dataclass(frozen=True, eq=False)
+class Product:
+    """The product of two activations and its requantisation."""
+
+    requantizer: Requantizer
+    acc_bits: int
+    scale: tuple[int, int]
+
+    @property
+    def units(self) -> tuple[Unit, ...]:
+        return (self.requantizer,)
+
+    def __call__(self, *tensors: Quantized) -> Quantized:
+        a, b = tensors
+        return Quantized(requantized(self.requantizer, matmul(a.data, b.data, acc_bits=self.acc_bits)), *self.scale)
+
+
+@dataclass(frozen=True, eq=False)
+class Rescaled:
+    """A nonlinear unit and the requantisation of its result.
+
+    Where a channel's scale is negative (I-BERT's GELU, a negative gamma) the accumulator is turned; where the result
+    has more than 32 bits (a large ``beta/gamma``) the lowest `drop` bits go.
+    """
+
+    unit: Unit
+    requantizer: Requantizer
+    signs: tuple[int, ...]
+    drop: int
+    scale: tuple[int, int]
+
+    @property
+    def units(self) -> tuple[Unit, ...]:
+        return self.unit, self.requantizer
+
+    def __call__(self, *tensors: Quantized) -> Quantized:
+        (x,) = tensors
+        acc = prepared(np.asarray(self.unit(x.data)), self.signs, self.drop)
+        return Quantized(requantized(self.requantizer, acc), *self.scale)
+
+
+@dataclass(frozen=True, eq=False)
+class Residual:
+    """The sum of two branches, each requantised on its own."""
+
+    unit: ResidualAdd
+    scale: tuple[int, int]
+    units: tuple[Unit, ...] = field(init=False, default=())
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "units", (self.unit,))
+
+    def __call__(self, *tensors: Quantized) -> Quantized:
+        branch, identity = tensors
+        return Quantized(self.unit(branch.data, identity.data), *self.scale)
+
+
+def requantized(unit: Requantizer, acc: np.ndarray) -> np.ndarray:
+    """The requantiser on (..., C), channel by channel where it has several."""
+    return unit(acc, np.arange(acc.shape[-1])) if len(unit.channels) > 1 else unit(acc)
+
+
+def prepared(values: np.ndarray, signs: tuple[int, ...], drop: int) -> np.ndarray:
+    """(..., C) integers with the sign of their channel, without their lowest `drop` bits, saturated to 32 bits."""
+    rows = np.ascontiguousarray(values).reshape(-1, values.shape[-1])
+    out = np.empty(rows.shape, dtype=np.int32)
+    run(turn_rows, rows, np.array(signs, dtype=np.int64), drop, out)
+    return out.reshape(values.shape)
+
+
+@exact
+def turn_rows(x, signs, drop, out):
+    """Sign and shift of every element, within 32 bits."""
+    step = 1 if signs.size > 1 else 0
+    for i in range(x.shape[0]):
+        for j in range(x.shape[1]):
+            out[i, j] = min(max((x[i, j] * signs[step * j]) >> drop, -(1 << 31)), (1 << 31) - 1)
