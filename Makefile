@@ -1,7 +1,8 @@
 # make demo        install, run the main job, write demo/report.html
 # make test        every test (fast set), lint and types
 # make test-full   the slow exhaustive runs too
-# make tables      design the catalogue's tables again
+# make docs        build/docs/index.html
+# make tables      design the catalogue's tables again, then the documentation's
 SHELL    := /bin/sh
 PYTHON   ?= python3
 VENV     := .venv
@@ -9,7 +10,7 @@ BIN      := $(VENV)/bin
 JOBS     ?= 2
 STAMP    := $(VENV)/.installed
 
-.PHONY: demo test test-full lint tables install clean
+.PHONY: demo test test-full lint docs tables install clean
 
 install: $(STAMP)
 
@@ -36,8 +37,12 @@ test-full: $(STAMP) lint
 demo: $(STAMP)
 	$(BIN)/intsim demo
 
+docs: $(STAMP)
+	$(BIN)/sphinx-build -q -W --keep-going docs build/docs
+
 tables: $(STAMP)
 	$(BIN)/python -m intsim.catalogue.design
+	$(BIN)/python docs/regenerate.py
 
 clean:
 	rm -rf build demo $(VENV)

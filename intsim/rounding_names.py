@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+from intsim import markdown
 from intsim.errors import UnknownName
 from intsim.rounding import TIES_AWAY, TIES_TO_EVEN, TIES_TO_POS, TO_NEG, TO_ZERO, Rounding, divide_round, saturate
 
@@ -96,7 +97,7 @@ def table() -> str:
         [f"`{mode}`", *(", ".join(f"`{alias}`" for alias in names(mode, family)) or "-" for family in titles)]
         for mode in Rounding
     ]
-    return _markdown(head, rows) + "\n" + _markdown(["mode", *titles.values()], aliases)
+    return markdown.table(head, rows) + "\n" + markdown.table(["mode", *titles.values()], aliases)
 
 
 def _family(family: str) -> dict[Rounding, tuple[str, ...]]:
@@ -115,8 +116,3 @@ def _decimal(value: Fraction) -> str:
     whole, hundredths = divmod(abs(value) * 100, 100)
     text = f"{'-' if value < 0 else ''}{whole}.{int(hundredths):02d}"
     return text.rstrip("0").rstrip(".")
-
-
-def _markdown(head: list[str], rows: list[list[str]]) -> str:
-    lines = [head, ["---"] + ["---:"] * (len(head) - 1), *rows]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)

@@ -167,7 +167,7 @@ def _explanation(cls: type) -> tuple[str, str]:
     statement = " ".join(text.split("\n\n")[0].split())
     block = re.search(r"::\n\n((?: {4}.*\n|\n)+)", text)
     equation = re.sub(r"^ {4}", "", block[1], flags=re.M).strip("\n") if block else ""
-    return statement.replace("``", ""), equation
+    return statement.replace("``", "").rstrip(":."), equation
 
 
 def _parameter(value: Any) -> Any:
