@@ -1,8 +1,11 @@
 """Functions as tables of integers."""
 
+from intsim.tables.dhlut import DHLUT
+from intsim.tables.direct import Direct
 from intsim.tables.dulut import DULUT
 from intsim.tables.nli import NLI
 from intsim.tables.nli_float import FloatNLI
+from intsim.tables.range_reduced import NormalReciprocal, RangeReduced
 from intsim.tables.uniform import Uniform
 
-__all__ = ["DULUT", "NLI", "FloatNLI", "Uniform"]
+__all__ = ["DHLUT", "DULUT", "NLI", "Direct", "FloatNLI", "NormalReciprocal", "RangeReduced", "Uniform"]
