@@ -9,24 +9,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from amaranth.hdl import C, Module, Mux, Shape, Value, signed, unsigned
+from amaranth.hdl import C, Module, Mux, Value, signed, unsigned
 from amaranth.lib import wiring
 
 from hdl.component import shape_of
 from hdl.nonlinear.roots import NewtonRoot
-from hdl.nonlinear.rows import RowComponent, RowFlow, TokenMap, channel_table, row_mean
+from hdl.nonlinear.rows import RowComponent, RowFlow, TokenMap, channel_table, fields_of, row_mean
 from hdl.parts.divider import IterativeDivider
 from hdl.parts.isqrt import IterativeSqrt
 from hdl.parts.multiplier import multiplier_cuts, multiply
 from hdl.parts.pipeline import Pipeline
 from hdl.parts.shift_round import shift_round
-from hdl.parts.trees import Fold, levels
+from hdl.parts.trees import levels, total
 from hdl.registry import realises
 from intsim.nonlinear import layernorm
 from intsim.rounding import TIES_TO_EVEN, TO_NEG, TO_ZERO, Rounding
 from intsim.unit import Unit
 
-__all__ = ["IBertLayerNorm", "IViTLayerNorm", "centred", "squares"]
+__all__ = ["IBertLayerNorm", "IViTLayerNorm", "centred"]
 
 
 def centred(pipe: Pipeline) -> list[Value]:
@@ -35,11 +35,6 @@ def centred(pipe: Pipeline) -> list[Value]:
     s.d = [(x - payload.token.mean).as_signed() for x in payload.word.x]
     pipe.cut()
     return list(s.d)
-
-
-def squares(bits: int) -> Fold:
-    """The sum of the field ``square`` of a row, in `bits` bits."""
-    return Fold(unsigned(bits), lambda a, b: (a + b)[:bits], 0, lambda word, k: word.square[k])
 
 
 class _LayerNorm(RowComponent):
@@ -89,7 +84,7 @@ class _LayerNorm(RowComponent):
         row = flow.hold("mean", row, self._folds, then=self._mean)
         fields = {"d": signed(self._d_bits), "square": unsigned(2 * (self._d_bits - self.drop))}
         row = flow.map("square", row, fields, self._square)
-        folds = {"x": squares(self._energy_bits)}
+        folds = {"x": total(self._energy_bits, "square")}
         row = flow.hold("root", row, folds, then=self._tail, store=("d",))
         flow.leave(row, self.o, lambda pipe: self._scale(m, pipe))
         return m
@@ -148,9 +143,9 @@ class IViTLayerNorm(_LayerNorm):
 
         return [
             root,
-            TokenMap({"root": unsigned(root.root_bits)}, _fields(divider.i), 1, ask),
+            TokenMap({"root": unsigned(root.root_bits)}, fields_of(divider.i), 1, ask),
             divider,
-            TokenMap(_fields(divider.o), {"factor": unsigned(self._factor_bits)}, 1, answer),
+            TokenMap(fields_of(divider.o), {"factor": unsigned(self._factor_bits)}, 1, answer),
         ]
 
 
@@ -184,12 +179,7 @@ class IBertLayerNorm(_LayerNorm):
 
         return [
             root,
-            TokenMap(_fields(root.o), _fields(divider.i), 1, ask),
+            TokenMap(fields_of(root.o), fields_of(divider.i), 1, ask),
             divider,
-            TokenMap(_fields(divider.o), {"factor": unsigned(self._factor_bits)}, 1, answer),
+            TokenMap(fields_of(divider.o), {"factor": unsigned(self._factor_bits)}, 1, answer),
         ]
-
-
-def _fields(port) -> dict[str, Shape]:
-    """Fields of a stream's payload and their shapes."""
-    return {name: field.shape for name, field in port.payload.shape()}

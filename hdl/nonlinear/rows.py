@@ -23,7 +23,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from amaranth.hdl import C, Module, Mux, Shape, Signal, Value, signed, unsigned
+from amaranth.hdl import Module, Mux, Shape, Signal, Value, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -32,11 +32,11 @@ from hdl.component import UnitComponent
 from hdl.parts.divider import FloorDivider, carries
 from hdl.parts.pipeline import Pipeline
 from hdl.parts.row_buffer import RowBuffer
-from hdl.parts.trees import Fold, RowFold
+from hdl.parts.trees import Fold, RowFold, count
 from intsim.rounding import Rounding
 from intsim.unit import Unit
 
-__all__ = ["RowComponent", "RowFlow", "TokenMap", "channel_table", "row_mean", "words_of"]
+__all__ = ["RowComponent", "RowFlow", "TokenMap", "channel_table", "fields_of", "row_mean", "words_of"]
 
 
 def words_of(n: int, lanes: int) -> int:
@@ -234,6 +234,11 @@ class RowFlow:
         return stream.Signature(payload).create(path=(name,))
 
 
+def fields_of(port) -> dict[str, Shape]:
+    """Fields of a stream's payload and their shapes."""
+    return {name: field.shape for name, field in port.payload.shape()}
+
+
 def channel_table(m: Module, pipe: Pipeline, name: str, values: Sequence[int], shape: Shape, lanes: int) -> None:
     """A constant per channel: appends one cut, behind which the pipeline's value `name` holds one word per lane.
 
@@ -268,14 +273,14 @@ def row_mean(x: Shape, longest: int, mode: Rounding) -> tuple[dict[str, Fold], l
     x : shape of the field ``x`` of the word
     longest : elements of the longest row
     """
-    count = longest.bit_length()
+    length = longest.bit_length()
     bits = x.width + (not x.signed)
-    total = signed(bits + count)
+    total = signed(bits + length)
     folds = {
         "n": Fold(total, lambda a, b: (a + b)[: total.width].as_signed(), 0, lambda word, k: word.x[k]),
-        "d": Fold(unsigned(count), lambda a, b: (a + b)[:count], 0, lambda word, k: C(1, 1)),
+        "d": count(length),
     }
-    divider = FloorDivider(total.width, count, q_bits=bits - 1, radix=4)
+    divider = FloorDivider(total.width, length, q_bits=bits - 1, radix=4)
     quotient = signed(bits)
 
     def rounded(pipe: Pipeline):
@@ -287,5 +292,5 @@ def row_mean(x: Shape, longest: int, mode: Rounding) -> tuple[dict[str, Fold], l
         pipe.cut()
         return {"mean": s.mean.as_signed() if x.signed else s.mean}
 
-    before = {"q": quotient, "r": unsigned(count), "d": unsigned(count)}
+    before = {"q": quotient, "r": unsigned(length), "d": unsigned(length)}
     return folds, [divider, TokenMap(before, {"mean": x}, 2, rounded)]

@@ -15,7 +15,7 @@ from hdl.parts.divider import IterativeDivider
 from hdl.parts.multiplier import multiplier_cuts, multiply
 from hdl.parts.pipeline import Pipeline
 from hdl.parts.shift_round import drop_bits
-from hdl.parts.trees import Fold, add, larger, levels
+from hdl.parts.trees import Fold, larger, levels, total
 from hdl.registry import realises
 from intsim.nonlinear import softmax
 from intsim.rounding import TIES_TO_EVEN
@@ -32,11 +32,6 @@ def valid(word, lane: int) -> Value:
 def maximum(x) -> Fold:
     """The largest valid `x` of a row."""
     return Fold(shape_of(x), larger, x.lo, lambda word, k: Mux(valid(word, k), word.x[k], x.lo))
-
-
-def total(bits: int, field: str = "e") -> Fold:
-    """The sum of a field, in `bits` bits."""
-    return Fold(unsigned(bits), lambda a, b: add(a, b)[:bits], 0, lambda word, k: word[field][k])
 
 
 def below_top(pipe: Pipeline) -> list[Value]:
@@ -109,7 +104,7 @@ class _ReciprocalSoftmax(RowComponent):
         row = flow.enter(self.i)
         row = flow.hold("top", row, {"top": maximum(unit.x)})
         row = flow.map("exp", row, {"e": unsigned(self._e_bits)}, self._exp)
-        folds = {"total": total(self._sum_bits)}
+        folds = {"total": total(self._sum_bits, "e")}
         row = flow.hold("sum", row, folds, then=[self._divisor(), self._divider])
         flow.leave(row, self.o, self._scale)
         return m

@@ -21,7 +21,17 @@ from hdl.parts.shift_round import goes_up
 from intsim.errors import IntsimError
 from intsim.rounding import Rounding
 
-__all__ = ["FloorDivider", "IterativeDivider", "PipelinedDivider", "carries", "divide", "divide_by_constant", "steps"]
+__all__ = [
+    "FloorDivider",
+    "IterativeDivider",
+    "PipelinedDivider",
+    "carries",
+    "divide",
+    "divide_by_constant",
+    "divide_signed",
+    "divide_signed_cuts",
+    "steps",
+]
 
 
 def steps(q_bits: int, radix: int) -> int:
@@ -166,6 +176,42 @@ def divide(pipe: Pipeline, name: str, n: Sequence[Value], d: Sequence[Value], q_
         lows, rests = getattr(s, f"{name}_low{digit}"), getattr(s, f"{name}_rest{digit}")
     setattr(s, f"{name}_q", [low[:q_bits] for low in lows])
     setattr(s, f"{name}_r", list(rests))
+
+
+def divide_signed(
+    pipe: Pipeline, name: str, n: Sequence[Value], d: Sequence[Value], q_bits: int, mode: Rounding, *, radix: int = 4
+) -> None:
+    """Append a division of signed `n` by unsigned `d`, rounded by `mode`: the value `name`, signed.
+
+    Parameters
+    ----------
+    n, d : values of the current stage, one per lane; ``-d << q_bits <= n < d << q_bits``
+    """
+    s = pipe.values
+    signed_n = [value if value.shape().signed else Cat(value, C(0, 1)).as_signed() for value in map(Value.cast, n)]
+    setattr(s, f"{name}_negative", [value < 0 for value in signed_n])
+    magnitudes = [Mux(value < 0, ~value, value)[: len(value) - 1] for value in signed_n]
+    setattr(s, f"{name}_magnitude", magnitudes)
+    setattr(s, f"{name}_by", list(d))
+    pipe.cut()
+    divide(pipe, f"{name}_floor", getattr(s, f"{name}_magnitude"), getattr(s, f"{name}_by"), q_bits, radix=radix)
+    quotients, rests = getattr(s, f"{name}_floor_q"), getattr(s, f"{name}_floor_r")
+    negatives, divisors = getattr(s, f"{name}_negative"), getattr(s, f"{name}_floor_d")
+    lanes = list(zip(quotients, rests, divisors, negatives, strict=True))
+    setattr(s, f"{name}_down", [Mux(less, ~Cat(q, C(0, 1)), Cat(q, C(0, 1))).as_signed() for q, _, _, less in lanes])
+    setattr(s, f"{name}_left", [Mux(less, by + ~rest, rest)[: len(by)] for _, rest, by, less in lanes])
+    pipe.cut()
+    down, left = getattr(s, f"{name}_down"), getattr(s, f"{name}_left")
+    triples = zip(down, left, getattr(s, f"{name}_floor_d"), strict=True)
+    setattr(s, f"{name}_up", [carries(q, rest, by, mode) for q, rest, by in triples])
+    pipe.cut()
+    setattr(s, name, [q + up for q, up in zip(getattr(s, f"{name}_down"), getattr(s, f"{name}_up"), strict=True)])
+    pipe.cut()
+
+
+def divide_signed_cuts(q_bits: int, radix: int = 4) -> int:
+    """Cuts that :func:`divide_signed` appends."""
+    return steps(q_bits, radix) + (radix == 4) + 4
 
 
 def divide_by_constant(pipe: Pipeline, name: str, n: Sequence[Value], divisor: int, q_bits: int) -> None:

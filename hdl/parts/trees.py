@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from amaranth.hdl import Module, Mux, Shape, Signal, Value
+from amaranth.hdl import C, Module, Mux, Shape, Signal, Value, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hdl.parts.pipeline import Pipeline
 
-__all__ = ["Fold", "RowFold", "add", "balanced", "larger", "levels", "smaller", "tree"]
+__all__ = ["Fold", "RowFold", "balanced", "count", "larger", "levels", "smaller", "total", "tree", "trees"]
 
 Join = Callable[[Value, Value], Value]
 
@@ -25,11 +25,6 @@ def larger(a: Value, b: Value) -> Value:
 def smaller(a: Value, b: Value) -> Value:
     """The smaller of two values."""
     return Mux(a < b, a, b)
-
-
-def add(a: Value, b: Value) -> Value:
-    """Their sum, one bit wider."""
-    return a + b
 
 
 def levels(width: int) -> int:
@@ -88,6 +83,16 @@ class Fold:
     join: Join
     identity: int
     of: Callable[[Any, int], Value]
+
+
+def total(bits: int, field: str) -> Fold:
+    """The sum of an unsigned field of the word, in `bits` bits."""
+    return Fold(unsigned(bits), lambda a, b: (a + b)[:bits], 0, lambda word, k: word[field][k])
+
+
+def count(bits: int) -> Fold:
+    """How many elements a row has, in `bits` bits."""
+    return Fold(unsigned(bits), lambda a, b: (a + b)[:bits], 0, lambda word, k: C(1, 1))
 
 
 class RowFold(wiring.Component):

@@ -1,0 +1,22 @@
+"""Inside the simulator: the protocol tests of an elementwise operator."""
+
+import cocotb
+
+from hdl.bench import given, protocol
+
+
+@cocotb.test()
+async def back_to_back(dut):
+    assert await protocol.back_to_back(dut, 10_000) == 10_000
+
+
+@cocotb.test()
+@cocotb.parametrize((("sender", "receiver"), [(0.0, 0.9), (0.1, 0.1), (0.5, 0.5), (0.9, 0.0)]))
+async def under_stalls(dut, sender, receiver):
+    assert await protocol.under_stalls(dut, 10_000, sender, receiver) == 10_000
+
+
+@cocotb.test()
+async def resets(dut):
+    inside = given().latency + 1  # what a reset may lose at most: a full pipeline and its spare register
+    assert 10_000 - 5 * inside <= await protocol.resets(dut, 2_000, times=5) < 10_000

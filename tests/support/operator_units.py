@@ -1,0 +1,58 @@
+"""The operators that the hardware tests run: one small but telling instance of every unit and form."""
+
+from __future__ import annotations
+
+from intsim.formats import Int
+from intsim.nonlinear.activations import HardSwish, IBertGELU, ShiftGELU, SquaredReLU
+from intsim.nonlinear.base import non_positive
+from intsim.nonlinear.exp import DIExp, IBertExp, ShiftExp
+from intsim.nonlinear.gated import DISigmoid, DISwiGLU
+from intsim.nonlinear.layernorm import IBertLayerNorm, IViTLayerNorm
+from intsim.nonlinear.softmax import IBertSoftmax, Shiftmax
+from intsim.rounding import TIES_TO_EVEN
+
+__all__ = ["ELEMENTWISE", "ROWS"]
+
+BIAS = (3, -70_000_000, 5_000_000, -1, 268_435_455, 12, -268_435_456)
+ALPHA = ((200, 7), (128, 7), (255, 8), (131, 6), (180, 7), (222, 5), (129, 9))
+
+ELEMENTWISE = {
+    "shift_exp": ShiftExp(-20, 15, x=non_positive(16)),
+    "shift_exp_tvm": ShiftExp(-21, 16, "ivit_tvm", x=non_positive(16)),
+    "shift_exp_coarse": ShiftExp(-1, 15, x=non_positive(8)),
+    "shift_exp_signed": ShiftExp(-20, 15, x=Int(8)),
+    "ibert_exp": IBertExp.design(0.01, x=non_positive(16)),
+    "ibert_exp_wide": IBertExp.design(0.0004, x=non_positive(16)),
+    "di_exp": DIExp(241, 12, x=Int(16)),
+    "di_exp_coarse": DIExp(255, 0, x=Int(8)),
+    "di_exp_literal": DIExp(241, 12, "literal", x=Int(16)),
+    "di_exp_headroom": DIExp(241, 12, "headroom", x=Int(16)),
+    "ibert_gelu": IBertGELU.design(1e-4, x=Int(16)),
+    "ibert_gelu_coarse": IBertGELU.design(2**-7, x=Int(12)),
+    "hardswish": HardSwish.design(0.001, x=Int(16)),
+    "squared_relu": SquaredReLU(5, TIES_TO_EVEN, x=Int(16)),
+    "di_sigmoid": DISigmoid(241, 12, x=Int(16)),
+    "di_sigmoid_literal": DISigmoid(200, 10, form="literal", out_bits=16, x=Int(12)),
+    "di_swiglu": DISwiGLU(241, 9, x=Int(8), up=Int(8)),
+    "di_swiglu_smooth": DISwiGLU(241, 9, alpha=((200, 7),), x=Int(8), up=Int(8)),
+}
+
+ROWS = {
+    "shiftmax": Shiftmax(-20, max_row=64, x=Int(8)),
+    "shiftmax_masked": Shiftmax(-300, max_row=64, x=Int(16), masked=True),
+    "shiftmax_tvm": Shiftmax.ivit_tvm(-21, max_row=64, x=Int(8)),
+    "shiftmax_saturating": Shiftmax(-30_000, 20, max_row=64, x=Int(20)),
+    "ibert_softmax": IBertSoftmax.design(0.02, max_row=64, x=Int(8)),
+    "ibert_softmax_masked": IBertSoftmax.design(0.0005, max_row=64, x=Int(20), masked=True),
+    "shift_gelu": ShiftGELU(-20, max_row=64, x=Int(8)),
+    "shift_gelu_saturating": ShiftGELU(-300, max_row=64, x=Int(12)),
+    "di_sigmoid_rows": DISigmoid(241, 9, "row_max", max_row=64, x=Int(9)),
+    "di_swiglu_rows": DISwiGLU(241, 9, "row_max", form="headroom", max_row=64, x=Int(9)),
+    "di_swiglu_channels": DISwiGLU(241, 9, "row_max", alpha=ALPHA, max_row=7, x=Int(9)),
+    "di_swiglu_two_branch_channels": DISwiGLU(241, 9, alpha=ALPHA, max_row=7, x=Int(9)),
+    "ivit_layernorm": IViTLayerNorm(max_row=64, x=Int(12)),
+    "ivit_layernorm_bias": IViTLayerNorm(BIAS, max_row=7, x=Int(16)),
+    "ivit_layernorm_tvm": IViTLayerNorm(BIAS, "ivit_tvm", max_row=7, x=Int(12)),
+    "ibert_layernorm": IBertLayerNorm(max_row=64, x=Int(16)),
+    "ibert_layernorm_shift": IBertLayerNorm(BIAS, 3, max_row=7, x=Int(22)),
+}
