@@ -25,6 +25,7 @@ PACKAGE = Path(intsim.__file__).parent
 DESIGN_TIME = {
     "intsim.catalogue": "designs stored tables",
     "intsim.cli": "prints figures and takes real values",
+    "intsim.demo": "a float transformer and its activations",
     "intsim.measure": "compares with real functions",
     "intsim.models": "float twins and weight loading stand beside the integer models",
     "intsim.prepare": "smoothing, rotation and calibration before quantisation",
@@ -39,7 +40,7 @@ DESIGN_TIME = {
 EXEMPT = {
     "intsim.errors": {"nearest": "how alike two names are"},
     "intsim.exact": {"compiled": "a path", "cache_dir": "a path"},
-    "intsim.files": {"cache_root": "a path"},
+    "intsim.files": {"cache_root": "a path", "write_files": "paths"},
     "intsim.formats.dyadic": {"ScaleRule.error_bound": "an error in real numbers"},
     "intsim.formats.fixed": {"round_real": "the rounding inside encode"},
     "intsim.requant.corners": {"near_ties": "draws inputs"},
