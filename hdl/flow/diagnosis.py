@@ -145,16 +145,14 @@ class _Shrinker:
                     improved |= self._reduce_value(port, fmt, place)
 
     def _reduce_value(self, port: int, fmt: Format, place: tuple[int, ...]) -> bool:
-        improved = False
+        if any(edge >= size for edge, size in zip(place, self.columns[port].shape, strict=True)):
+            return False  # a shorter sequence has failed since
         for value in _nearer(int(self.columns[port][place]), fmt):
-            if any(edge >= size for edge, size in zip(place, self.columns[port].shape, strict=True)):
-                break  # a shorter sequence failed already
             changed = tuple(column.copy() for column in self.columns)
             changed[port][place] = value
             if self.attempt(changed):
-                improved = True
-                break
-        return improved
+                return True
+        return False
 
 
 def _nearer(value: int, fmt: Format) -> Iterator[int]:

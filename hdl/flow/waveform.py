@@ -57,19 +57,10 @@ class _Trace:
     def __init__(self, path: Path):
         import pywellen
 
-        wave = pywellen.Waveform(str(path))
-        self.nets = {var.full_name: var for var in wave.all_vars()}
-        clock = next(var for name, var in self.nets.items() if name.endswith(".clk"))
-        signal = clock.signal
-        self.cycles = 0
-        while signal.value_at(self.cycles * _CYCLE + _CYCLE // 2) == 1 and self.cycles < self._last(path) // _CYCLE:
-            self.cycles += 1
-        self._signals: dict[str, Any] = {}
-
-    @staticmethod
-    def _last(path: Path) -> int:
+        self.nets = {var.full_name: var for var in pywellen.Waveform(str(path)).all_vars()}
         times = re.findall(r"^#(\d+)$", path.read_text(), re.MULTILINE)
-        return int(times[-1]) if times else 0
+        self.cycles = int(times[-1]) // _CYCLE if times else 0
+        self._signals: dict[str, Any] = {}
 
     def find(self, pattern: str) -> list[str]:
         return [name for name in self.nets if re.search(pattern, name)]
@@ -147,8 +138,9 @@ def _internal(trace: _Trace, device: Model, failing: Failing) -> dict[str, str]:
     names = [name for name in failing.described()["trace"] if name not in device.unit.inputs]
     nets = {}
     for name in names:
-        for net in trace.find(rf"\.(s\d+_)?{re.escape(name)}$"):
-            nets[net.split(".")[-1]] = net
+        found = sorted(trace.find(rf"\.(s\d+_)?{re.escape(name)}$"), key=lambda net: (len(net), net))
+        if found:
+            nets[found[0].split(".")[-1]] = found[0]  # the earliest stage
     if device.ports:
         for net in trace.find(r"\.dut\.\w+$"):
             nets.setdefault(net.split(".")[-1], net)

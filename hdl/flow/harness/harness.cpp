@@ -49,7 +49,10 @@ struct Dut {
         if (vcd) vcd->close();
         vcd.reset();
     }
-    void dump() { if (vcd) vcd->dump(time); time += 5; }
+    void dump() {
+        if (vcd) vcd->dump(time);
+        time += 5;
+    }
 #else
     void dump() {}
 #endif
@@ -75,14 +78,15 @@ struct Dut {
     }
     void reset(int cycles) {
         idle();
-        put(PORT(rst, rst), 1);
 #ifdef RESET_WITHOUT_CLOCK
-        // An asynchronous reset must do its work before the first edge.
-        put(PORT(clk, clk), 0);
-        settle();
-        dump();
+        // An asynchronous reset must do its work before the first clock edge, by its own edge.
+        for (int level = 0; level < 2; level++) {
+            put(PORT(rst, rst), level);
+            low();
+        }
         (void)cycles;
 #else
+        put(PORT(rst, rst), 1);
         for (int k = 0; k < cycles; k++) { low(); edge(); }
 #endif
         put(PORT(rst, rst), 0);

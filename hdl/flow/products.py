@@ -1,0 +1,226 @@
+"""Products in proofs: named once, however wide and in whatever order they are written.
+
+A solver is lost as soon as two multipliers of 30 bits must be shown to agree bit by bit. Hardware and specification
+multiply the same operands, though. Each product is replaced by an unknown, the same one for the same operands; what
+is then proven holds for whatever the products may be, so it holds for the real ones. A few facts about products are
+given back: their range; equal operands give equal products; and a product taken apart into digits is the sum of the
+digits' products (the distributive law).
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+
+import z3
+
+from hdl.flow.terms import fit, width_of
+
+__all__ = ["Products"]
+
+
+@dataclass(frozen=True)
+class _Operand:
+    """A factor without its sign extension and its trailing zeros: `core` times ``2**zeros``."""
+
+    core: z3.BitVecRef
+    signed: bool
+    zeros: int
+
+    @property
+    def range(self) -> tuple[int, int]:
+        width = self.core.size()
+        if z3.is_bv_value(self.core):
+            value = self.core.as_signed_long() if self.signed else self.core.as_long()
+            return value, value
+        return (-(1 << (width - 1)), (1 << (width - 1)) - 1) if self.signed else (0, (1 << width) - 1)
+
+    @property
+    def bits(self) -> z3.BitVecRef:
+        """In two's complement."""
+        return self.core if self.signed else z3.ZeroExt(1, self.core)
+
+    @property
+    def slice(self) -> tuple[z3.BitVecRef, int, int]:
+        """Which bits of which expression it is: the expression, highest and lowest bit."""
+        if z3.is_app_of(self.core, z3.Z3_OP_EXTRACT):
+            high, low = self.core.params()
+            return self.core.arg(0), high, low
+        return self.core, self.core.size() - 1, 0
+
+
+@dataclass(frozen=True)
+class _Product:
+    left: _Operand
+    right: _Operand
+    unknown: z3.BitVecRef
+
+    @property
+    def range(self) -> tuple[int, int]:
+        corners = [x * y for x in self.left.range for y in self.right.range]
+        return min(corners), max(corners)
+
+
+class Products:
+    """Replaces products by unknowns, and knows the facts about them."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple, _Product] = {}
+        self._done: dict[int, tuple[z3.ExprRef, z3.ExprRef]] = {}
+
+    def hide(self, expression: z3.ExprRef) -> z3.ExprRef:
+        """`expression` with an unknown in place of every product of two variables."""
+        stack = [expression]
+        while stack:
+            node = stack[-1]
+            if node.get_id() in self._done:
+                stack.pop()
+                continue
+            waiting = [child for child in node.children() if child.get_id() not in self._done]
+            if waiting:
+                stack.extend(waiting)
+                continue
+            stack.pop()
+            self._done[node.get_id()] = (node, self._rebuilt(node))  # the node is kept, so that its id stays its own
+        return self._done[expression.get_id()][1]
+
+    def _rebuilt(self, node: z3.ExprRef) -> z3.ExprRef:
+        children = [self._done[child.get_id()][1] for child in node.children()]
+        if z3.is_app_of(node, z3.Z3_OP_BMUL):
+            result = children[0]
+            for child in children[1:]:
+                result = self._product(result, child)
+            return result
+        if all(new is old for new, old in zip(children, node.children(), strict=True)):
+            return node
+        if z3.is_app_of(node, z3.Z3_OP_CONCAT):
+            return z3.Concat(*children)
+        return node.decl()(*children)
+
+    def _product(self, left: z3.BitVecRef, right: z3.BitVecRef) -> z3.BitVecRef:
+        width = left.size()
+        operands = sorted((_operand(left), _operand(right)), key=lambda o: (o.core.get_id(), o.signed))
+        a, b = operands
+        key = (a.core.get_id(), a.signed, b.core.get_id(), b.signed)
+        if key not in self._known:
+            corners = [x * y for x in a.range for y in b.range]
+            name = f"product {len(self._known)}"
+            self._known[key] = _Product(a, b, z3.BitVec(name, width_of(min(corners), max(corners))))
+        zeros = a.zeros + b.zeros
+        return fit(self._known[key].unknown, width) << zeros if zeros else fit(self._known[key].unknown, width)
+
+    def facts(self) -> list[z3.BoolRef]:
+        """What is known about the unknowns: true of the real products."""
+        found = []
+        for product in self._known.values():
+            lo, hi = product.range
+            found += [product.unknown >= lo, product.unknown <= hi]
+        for one, other in itertools.combinations(self._known.values(), 2):
+            found += _equal_operands(one, other)
+        for product in self._known.values():
+            found += self._by_digits(product)
+        return found
+
+    def definitions(self) -> list[z3.BoolRef]:
+        """The unknowns as what they stand for."""
+        return [p.unknown == _multiplied(p) for p in self._known.values()]
+
+    def _by_digits(self, whole: _Product) -> list[z3.BoolRef]:
+        """The distributive law, where both operands of a product appear cut into the digits of other products."""
+        for swapped in (False, True):
+            a, b = (whole.right, whole.left) if swapped else (whole.left, whole.right)
+            parts: dict[tuple[int, int], _Product] = {}
+            for product in self._known.values():
+                for x, y in ((product.left, product.right), (product.right, product.left)):
+                    if product is not whole and _inside(x, a) and _inside(y, b):
+                        parts[(x.slice[2] - a.slice[2], y.slice[2] - b.slice[2])] = product
+            rows, columns = sorted({i for i, _ in parts}), sorted({j for _, j in parts})
+            if not parts or len(parts) != len(rows) * len(columns):
+                continue
+            if _covers(a, rows, parts) and _covers(b, columns, parts):
+                width = max(whole.unknown.size(), *(i + j + p.unknown.size() for (i, j), p in parts.items())) + 2
+                total = z3.BitVecVal(0, width)
+                for (i, j), product in parts.items():
+                    total = total + (fit(product.unknown, width) << (i + j))
+                return [fit(whole.unknown, width) == total]
+        return []
+
+
+def _inside(part: _Operand, whole: _Operand) -> bool:
+    """Whether `part` is a run of bits of `whole`; one that keeps the sign reaches to its end."""
+    base, high, low = part.slice
+    other, top, bottom = whole.slice
+    same_end = high == top and part.signed == whole.signed
+    return base.eq(other) and bottom <= low and high <= top and (same_end or not part.signed) and not part.zeros
+
+
+def _covers(whole: _Operand, places: list[int], parts: dict) -> bool:
+    """Whether digits at `places` follow each other without a gap or an overlap, up to the end."""
+    _, top, bottom = whole.slice
+    for place, following in itertools.zip_longest(places, places[1:], fillvalue=top - bottom + 1):
+        ends = {
+            operand.slice[1] - bottom + 1
+            for product in parts.values()
+            for operand in (product.left, product.right)
+            if operand.slice[0].eq(whole.slice[0]) and operand.slice[2] - bottom == place
+        }
+        if ends != {following}:
+            return False
+    return places[0] == 0
+
+
+def _equal_operands(one: _Product, other: _Product) -> list[z3.BoolRef]:
+    """If two products share an operand, equal other operands give equal products."""
+    found = []
+    for a, b in ((one.left, one.right), (one.right, one.left)):
+        for c, d in ((other.left, other.right), (other.right, other.left)):
+            if a.core.eq(c.core) and a.signed == c.signed:
+                found.append(z3.Implies(_same(b.bits, d.bits), _same(one.unknown, other.unknown)))
+    return found
+
+
+def _same(x: z3.BitVecRef, y: z3.BitVecRef) -> z3.BoolRef:
+    width = max(x.size(), y.size())
+    return fit(x, width) == fit(y, width)
+
+
+def _multiplied(product: _Product) -> z3.BitVecRef:
+    a, b = product.left.bits, product.right.bits
+    full = a.size() + b.size()
+    return fit(fit(a, full) * fit(b, full), product.unknown.size())
+
+
+def _operand(bits: z3.BitVecRef) -> _Operand:
+    """A factor down to its core."""
+    bits = z3.simplify(bits)
+    if z3.is_app_of(bits, z3.Z3_OP_SIGN_EXT):
+        inner = _operand(bits.arg(0))
+        return inner if inner.signed or inner.core.size() < bits.arg(0).size() else _Operand(bits.arg(0), True, 0)
+    if z3.is_app_of(bits, z3.Z3_OP_ZERO_EXT):
+        inner = _operand(bits.arg(0))
+        return inner if not inner.signed else _Operand(bits.arg(0), False, 0)
+    if not z3.is_app_of(bits, z3.Z3_OP_CONCAT):
+        return _Operand(bits, True, 0)
+    pieces = _pieces(bits)
+    zeros = 0
+    while len(pieces) > 1 and z3.is_bv_value(pieces[-1]) and pieces[-1].as_long() == 0:
+        zeros += pieces.pop().size()
+    if len(pieces) > 1 and z3.is_bv_value(pieces[0]) and pieces[0].as_long() == 0:
+        return _Operand(_joined(pieces[1:]), False, zeros)
+    while len(pieces) > 1 and pieces[0].size() == 1 and pieces[0].eq(_sign(pieces[1])):
+        pieces.pop(0)
+    return _Operand(_joined(pieces), True, zeros)
+
+
+def _pieces(bits: z3.BitVecRef) -> list[z3.BitVecRef]:
+    if z3.is_app_of(bits, z3.Z3_OP_CONCAT):
+        return [piece for child in bits.children() for piece in _pieces(child)]
+    return [bits]
+
+
+def _joined(pieces: list[z3.BitVecRef]) -> z3.BitVecRef:
+    return z3.simplify(z3.Concat(*pieces)) if len(pieces) > 1 else pieces[0]
+
+
+def _sign(bits: z3.BitVecRef) -> z3.BitVecRef:
+    return z3.simplify(z3.Extract(bits.size() - 1, bits.size() - 1, bits))

@@ -1,0 +1,3 @@
+package mean_types_pkg;
+  `include "mean_types.svh"
+endpackage
