@@ -223,15 +223,15 @@ class DIExp(Elementwise):
 
     The default is ``fixed16``, because an 8-bit clipped input leaves ``literal`` only |t| = 12 levels (3.6 bits).
     L1 distance of softmax rows to the real softmax (64 Gaussian rows, standard deviation 3, one logit raised by 9,
-    16-bit results; `docs/operators.md` has the table of this implementation):
+    16-bit results; measured by ``intsim.measure.operators``, more of it in ``docs/contract/operators.md``):
 
     ====================  ======  ======  ======
-    form, input            T=64   T=512   T=2048
+    form, scores           T=64   T=512   T=2048
     ====================  ======  ======  ======
-    literal, 8 bit         0.178   0.416   0.686
-    literal, 16 bit        0.014   0.029   0.053
-    headroom 15, 8 bit     0.018   0.035   0.051
-    fixed16, 8 bit         0.012   0.021   0.034
+    literal, 8 bits        0.180   0.481   0.629
+    literal, 16 bits       0.015   0.030   0.052
+    headroom 15, 8 bits    0.019   0.037   0.052
+    fixed16, 8 bits        0.015   0.026   0.034
     ====================  ======  ======  ======
 
     Parameters

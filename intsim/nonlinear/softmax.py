@@ -187,6 +187,13 @@ class Shiftmax(RowSoftmax):
         longest = INT32_MAX // self.top
         if longest >= self.max_row:
             return ()
+        if 1 <= longest < 16:
+            return (
+                Hazard(
+                    f"the reciprocal of a row's sum is at most {longest}: its floor loses up to half of the row's mass",
+                    "use a larger scale, or a smaller n",
+                ),
+            )
         effect = "saturates" if self.profile == "ivit" else "makes the reciprocal 0"
         remedy = f"limit rows to {longest} or use a larger scale" if longest else "use a larger scale"
         return (
