@@ -112,9 +112,10 @@ def target_for(
     first, last = x.lo, x.hi
     if domain is not None:
         lo, hi = (float(end) for end in domain)
-        # clip before the conversion: an infinite end means the end of the format
-        first = int(np.ceil(np.clip(np.ldexp(lo, x.frac), x.lo, x.hi)))
-        last = int(np.floor(np.clip(np.ldexp(hi, x.frac), x.lo, x.hi)))
+        if lo < hi:
+            # clip before the conversion: an infinite end means the end of the format
+            first = int(np.ceil(np.clip(np.ldexp(lo, x.frac), x.lo, x.hi)))
+            last = int(np.floor(np.clip(np.ldexp(hi, x.frac), x.lo, x.hi)))
         if not lo < hi or first >= last:
             raise IntsimError(
                 f"the domain [{lo}, {hi}] holds fewer than two codes of {x} = "
