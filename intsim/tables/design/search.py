@@ -54,13 +54,13 @@ class Found:
             return f"equally spaced cut points, not optimised: {reached}"
         where = f"{problem.size} grid points"
         if problem.stride > 1:
-            where += f" (every {problem.stride}. code)"
+            where += f" (every {ordinal(problem.stride)} code)"
         if self.exact:
             return f"{self.solver} solver on {where}: {reached}, the optimum on this grid"
         step = -(-problem.size // _CANDIDATES)
         ratio = f"at most {self.cost / self.floor:.3g} times the optimum, as " if self.floor > 0 else ""
         return (
-            f"{self.solver} solver on {where}: {reached}, the optimum among cuts on every {step}. point or within "
+            f"{self.solver} solver on {where}: {reached}, the optimum among cuts on every {ordinal(step)} point or within "
             f"{_WINDOW} points of those found; {ratio}correct rounding alone costs {self.floor:.4g}{unit}"
         )
 
@@ -228,3 +228,9 @@ def scattered(count: int) -> np.ndarray:
     bits = max((count - 1).bit_length(), 1)
     reversed_ = [int(f"{j:0{bits}b}"[::-1], 2) for j in range(1 << bits)]
     return np.array([j for j in reversed_ if j < count], dtype=np.int64)
+
+
+def ordinal(n: int) -> str:
+    """1st, 2nd, 3rd, 4th ..."""
+    ending = {1: "st", 2: "nd", 3: "rd"}.get(n % 10, "th") if n // 10 % 10 != 1 else "th"
+    return f"{n}{ending}"

@@ -166,7 +166,7 @@ def test_a_multigrid_result_says_how_far_it_can_be():
     assert not found.exact
     text = found.summary(problem)
     assert "multigrid solver on 2048 grid points" in text
-    assert "every 2. point" in text
+    assert "every 2nd point" in text
     assert f"at most {found.cost / found.floor:.3g} times the optimum" in text
 
 
