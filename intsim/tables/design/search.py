@@ -60,8 +60,8 @@ class Found:
         step = -(-problem.size // _CANDIDATES)
         ratio = f"at most {self.cost / self.floor:.3g} times the optimum, as " if self.floor > 0 else ""
         return (
-            f"{self.solver} solver on {where}: {reached}, the optimum among cuts on every {ordinal(step)} point or within "
-            f"{_WINDOW} points of those found; {ratio}correct rounding alone costs {self.floor:.4g}{unit}"
+            f"{self.solver} solver on {where}: {reached}, the optimum among cuts on every {ordinal(step)} point or "
+            f"within {_WINDOW} points of those found; {ratio}correct rounding alone costs {self.floor:.4g}{unit}"
         )
 
 
