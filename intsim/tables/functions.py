@@ -129,7 +129,6 @@ _FUNCTIONS: dict[str, tuple[RealFunction, tuple[float, float]]] = {
     "log2": (log2, _POSITIVE),
     "mish": (mish, _EVERYWHERE),
     "reciprocal": (reciprocal, (5.56268464626801e-309, math.inf)),  # below, the value overflows
-
     "rsqrt": (rsqrt, _POSITIVE),
     "sigmoid": (sigmoid, _EVERYWHERE),
     "silu": (silu, _EVERYWHERE),
