@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from intsim.errors import IntsimError, UnknownName
-from intsim.formats import Fixed, Format
+from intsim.formats import Fixed, Format, Minifloat
 from intsim.measure.inputs import domain_inputs
 from intsim.unit import Unit
 
@@ -69,7 +69,8 @@ def error(
     ----------
     unit : any unit with a real function
     inputs : integer codes, an array or a tuple of one per port; default: every input of the unit's domain up to
-        2**24 combinations, else its corners and seeded random codes, 2**20 values together
+        2**24 combinations, else its corners and seeded random codes, 2**20 values together; without those that
+        are no numbers or at which the real function is undefined
     port : the output port; default the first
     tau : default one unit in the last place of a fixed-point output, else 2**-14
     seed : of the random codes
@@ -77,16 +78,17 @@ def error(
     Raises
     ------
     IntsimError
-        The unit approximates no known function, or the real function is not finite at an input.
+        The unit approximates no known function, or the real function is undefined at a given input.
     """
-    complete = False
-    if inputs is None:
-        columns, complete = domain_inputs(unit, seed)
-    else:
-        columns = inputs if isinstance(inputs, tuple) else (inputs,)
     port = port or next(iter(unit.outputs))
     if port not in unit.outputs:
         raise UnknownName("output port", port, unit.outputs)
+    complete = False
+    if inputs is None:
+        columns, complete = domain_inputs(unit, seed)
+        columns = defined_at(unit, columns, port)
+    else:
+        columns = inputs if isinstance(inputs, tuple) else (inputs,)
     codes, real = compare(unit, columns, port)
     fmt = unit.outputs[port]
     absolute = np.abs(fmt.decode(codes) - real)
@@ -126,21 +128,46 @@ def compare(unit: Unit, columns: tuple[Any, ...], port: str) -> tuple[np.ndarray
     at = list(unit.outputs).index(port)
     results = unit(*columns)
     codes = np.atleast_1d(results[at] if isinstance(results, tuple) else results)
-    values = unit.real(*(fmt.decode(c) for fmt, c in zip(unit.inputs.values(), columns, strict=True)))
-    if values is None:
-        raise IntsimError(f"{unit.name} approximates no function known here, so it has no error; see unit.real")
-    values = values[at] if isinstance(values, tuple) else values
-    real = np.broadcast_to(np.asarray(values, dtype=np.float64), codes.shape)
+    real = np.broadcast_to(real_values(unit, columns, port), codes.shape)
     if np.any(np.isnan(real)):
         first = _inputs_at(unit, columns, codes.shape, int(np.argmax(np.isnan(real))))
         raise IntsimError(f"the real function of {unit.name} is undefined at input {first}; give inputs=...")
     return codes, _limited(real, unit.outputs[port])
 
 
+def real_values(unit: Unit, columns: tuple[Any, ...], port: str) -> np.ndarray:
+    """The real function behind `port`, NaN where it is undefined.
+
+    Raises
+    ------
+    IntsimError
+        The unit approximates no known function.
+    """
+    with np.errstate(all="ignore"):
+        values = unit.real(*(fmt.decode(c) for fmt, c in zip(unit.inputs.values(), columns, strict=True)))
+    if values is None:
+        raise IntsimError(f"{unit.name} approximates no function known here, so it has no error; see unit.real")
+    if isinstance(values, tuple):
+        values = values[list(unit.outputs).index(port)]
+    return np.asarray(values, dtype=np.float64)
+
+
+def defined_at(unit: Unit, columns: tuple[np.ndarray, ...], port: str) -> tuple[np.ndarray, ...]:
+    """The inputs of an elementwise unit that are numbers and at which its real function is defined."""
+    if unit.is_row:
+        return columns
+    keep = ~np.isnan(real_values(unit, columns, port))
+    for column, fmt in zip(columns, unit.inputs.values(), strict=True):
+        keep &= np.isfinite(fmt.decode(column))
+    return tuple(column[keep] for column in columns)
+
+
 def _limited(real: np.ndarray, fmt: Format) -> np.ndarray:
-    if not isinstance(fmt, Fixed):
-        return real
-    return np.clip(real, float(fmt.decode(fmt.lo)), float(fmt.decode(fmt.hi)))
+    if isinstance(fmt, Fixed):
+        return np.clip(real, float(fmt.decode(fmt.lo)), float(fmt.decode(fmt.hi)))
+    if isinstance(fmt, Minifloat):
+        return np.clip(real, -fmt.max, fmt.max)
+    return real
 
 
 def _inputs_at(unit: Unit, columns: tuple[Any, ...], shape: tuple[int, ...], at: int) -> tuple[Any, ...]:

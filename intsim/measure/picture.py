@@ -11,7 +11,7 @@ import numpy as np
 from intsim.errors import IntsimError
 from intsim.files import write_bytes
 from intsim.formats import Fixed
-from intsim.measure.errors import compare
+from intsim.measure.errors import compare, defined_at
 from intsim.measure.inputs import domain_inputs
 from intsim.unit import Unit
 
@@ -57,11 +57,11 @@ def picture(unit: Unit, path: str | Path) -> Path:
         from matplotlib.figure import Figure
     except ImportError:
         raise IntsimError("pictures need matplotlib; install it with pip install 'intsim[plots]'") from None
-    (codes,), _ = domain_inputs(unit)
-    codes = np.sort(codes)
-    port = next(iter(unit.outputs))
+    port, drain = next(iter(unit.outputs.items()))
+    source = next(iter(unit.inputs.values()))
+    (codes,) = defined_at(unit, domain_inputs(unit)[0], port)
+    codes = codes[np.argsort(source.decode(codes), kind="stable")]
     outputs, real = compare(unit, (codes,), port)
-    source, drain = next(iter(unit.inputs.values())), unit.outputs[port]
     x, y = source.decode(codes), drain.decode(outputs)
     scale = 2.0**drain.frac if isinstance(drain, Fixed) else 1.0
     # a salt and no date: the same unit gives the same file

@@ -25,7 +25,8 @@ _math_erfc = np.frompyfunc(math.erfc, 1, 1)
 
 def exp(x: Any) -> np.ndarray:
     """``e**x``."""
-    return np.exp(x)
+    with np.errstate(over="ignore"):
+        return np.exp(x)
 
 
 def sigmoid(x: Any) -> np.ndarray:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
+from intsim import catalogue
 from intsim.errors import IntsimError, UnknownName
 from intsim.formats import Fixed, Int
 from intsim.measure import error
@@ -70,8 +71,13 @@ def test_only_the_noted_domain_is_measured():
     unit = Uniform.design("reciprocal", Fixed(8, 6, signed=False), Fixed(8, 7, signed=False), domain=(1, 2))
     figures = error(unit)
     assert (figures.count, figures.complete) == (65, True)
-    with pytest.raises(IntsimError, match="undefined at input"):
-        error(replace(DIRECT, fn="log2", domain=None))
+
+
+def test_where_the_function_is_undefined():
+    unit = replace(DIRECT, fn="log2")
+    assert error(unit).count == 128  # of 256 codes; at 0 it is minus infinity, which counts as the output's end
+    with pytest.raises(IntsimError, match=r"undefined at input \(-5,\)"):
+        error(unit, np.array([3, -5], dtype=np.int8))
 
 
 def test_wide_inputs_are_sampled_the_same_every_time():
@@ -153,6 +159,15 @@ def test_row_units():
 def test_no_real_function():
     with pytest.raises(IntsimError, match="uniform approximates no function known here"):
         error(replace(DIRECT, fn=None))
+
+
+def test_floating_point_ports():
+    """Codes of infinities and NaNs are no inputs; the relative error starts at the smallest normal number."""
+    unit = catalogue.get("nli_silu_f16")
+    figures = error(unit)
+    assert figures.count == 2 * 31 * 1024
+    assert (figures.mean_lsb, figures.correctly_rounded, figures.tau) == (None, None, 2.0**-14)
+    assert figures.mean_relative < 1e-3
 
 
 def test_plain_figures():
