@@ -14,6 +14,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import KW_ONLY, dataclass
 from fractions import Fraction
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -77,7 +78,7 @@ class QANSSoftmax(RowSoftmax):
             )
         if formats[0].bits > 16 or formats[1].bits > 24:
             raise IntsimError(f"exp takes up to 16 bits and gives up to 24, got {formats[0]} and {formats[1]}")
-        words = self.words()
+        words = self.words
         if words.min() < 0 or words[0] < 1:
             raise IntsimError(f"exp must be positive at 0 and nowhere negative, got {words[0]} and {words.min()}")
         distance = (self.x.hi - self.x.lo) * self.multiplier
@@ -153,8 +154,9 @@ class QANSSoftmax(RowSoftmax):
         """The last code of the quantiser."""
         return _reach(self.exp)
 
+    @cached_property
     def words(self) -> np.ndarray:
-        """The exponential's output for every code."""
+        """The exponential's output for every code of the quantiser."""
         (fmt,) = self.exp.inputs.values()
         codes = np.arange(_reach(self.exp) + 1)
         return self.exp((-codes if fmt.signed else codes).astype(fmt.dtype)).astype(np.int64)
@@ -166,7 +168,7 @@ class QANSSoftmax(RowSoftmax):
     @property
     def widths(self) -> dict[str, int]:
         """Bits of the intermediates for rows up to `max_row`, all unsigned."""
-        words = self.words()
+        words = self.words
         return {
             "distance": (self.x.hi - self.x.lo).bit_length(),
             "scaled": ((self.x.hi - self.x.lo) * self.multiplier).bit_length(),
@@ -180,7 +182,7 @@ class QANSSoftmax(RowSoftmax):
     @property
     def halving(self) -> Fraction:
         """Distance, in codes of `x`, over which the exponential halves: read off the table."""
-        words = self.words()
+        words = self.words
         return Fraction(max(int(np.sum(2 * words > words[0])), 1) << self.shift, self.multiplier)
 
     @property
@@ -196,7 +198,7 @@ class QANSSoftmax(RowSoftmax):
     def _evaluate(self, *columns: np.ndarray) -> dict[str, np.ndarray]:
         x = columns[0].astype(np.int64)
         valid = columns[1] if len(columns) == 2 else np.ones(x.shape, dtype=np.uint8)
-        words = self.words()
+        words = self.words
         if (x.shape[1] * int(words.max())) >> 46:
             raise IntsimError(f"a row of {x.shape[1]} exponentials leaves 46 bits; use shorter rows")
         q, e = np.empty((2, *x.shape), dtype=np.int64)

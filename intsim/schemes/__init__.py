@@ -6,7 +6,7 @@
 """
 
 from intsim.schemes.dynamic import DynamicScheme
-from intsim.schemes.papers import SCHEMES, hawq, ibert, illm, ivit
+from intsim.schemes.papers import SCHEMES, db_attn, fq_petr, hawq, ibert, illm, ivit, nli
 from intsim.schemes.scheme import Bits, Layer, Operator, Scheme
 from intsim.schemes.static import StaticScheme
 
@@ -18,8 +18,11 @@ __all__ = [
     "Operator",
     "Scheme",
     "StaticScheme",
+    "db_attn",
+    "fq_petr",
     "hawq",
     "ibert",
     "illm",
     "ivit",
+    "nli",
 ]

@@ -18,11 +18,14 @@ from intsim.nonlinear import (
     Shiftmax,
 )
 from intsim.requant import CONVENTIONS
+from intsim.schemes.db_attn import db_attn
 from intsim.schemes.dynamic import DynamicScheme
+from intsim.schemes.fq_petr import fq_petr
+from intsim.schemes.nli import nli
 from intsim.schemes.scheme import Bits, Operator, Scheme
 from intsim.schemes.static import StaticScheme
 
-__all__ = ["SCHEMES", "hawq", "ibert", "illm", "ivit"]
+__all__ = ["SCHEMES", "db_attn", "fq_petr", "hawq", "ibert", "illm", "ivit", "nli"]
 
 hawq = StaticScheme(
     name="hawq",
@@ -75,5 +78,7 @@ illm = DynamicScheme(
 )
 """I-LLM: every scale found at run time, token by token; 16-bit residual stream and probabilities."""
 
-SCHEMES: Mapping[str, Scheme] = MappingProxyType({scheme.name: scheme for scheme in (hawq, ibert, ivit, illm)})
+SCHEMES: Mapping[str, Scheme] = MappingProxyType(
+    {scheme.name: scheme for scheme in (hawq, ibert, ivit, illm, fq_petr, db_attn, nli)}
+)
 """Every scheme by its name."""

@@ -6,6 +6,7 @@ from intsim.tables.dulut import DULUT
 from intsim.tables.nli import NLI
 from intsim.tables.nli_float import FloatNLI
 from intsim.tables.range_reduced import NormalReciprocal, RangeReduced
+from intsim.tables.scaled import ScaledTable
 from intsim.tables.uniform import Uniform
 
-__all__ = ["DHLUT", "DULUT", "NLI", "Direct", "FloatNLI", "NormalReciprocal", "RangeReduced", "Uniform"]
+__all__ = ["DHLUT", "DULUT", "NLI", "Direct", "FloatNLI", "NormalReciprocal", "RangeReduced", "ScaledTable", "Uniform"]

@@ -19,7 +19,7 @@ __all__ = ["OBJECTIVES", "Bins", "Group", "design", "plan"]
 
 OBJECTIVES = ("mean_squared", "max_absolute")
 
-_POINTS = 1 << 16  # codes at which a plan is judged; wider domains are sampled at equal steps
+_POINTS = 1 << 14  # codes at which a plan is judged; wider domains are sampled at equal steps
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,7 @@ UNITS = {f"qans_{k}": v for k, v in QANS.items()} | {f"db_{k}": v for k, v in DB
 
 
 def qans_by_definition(unit, row, valid):
-    words = unit.words().tolist()
+    words = unit.words.tolist()
     top = max((v for v, keep in zip(row, valid, strict=True) if keep), default=0)
     e = []
     for value, keep in zip(row, valid, strict=True):
