@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+from integer_only import guard, integer_only
 
 from intsim import Format, IntsimError, Unit
 from intsim.exact import plain
 
-__all__ = ["assert_exact", "mutants", "rows_of", "surviving_mutants"]
+__all__ = ["assert_exact", "assert_integer_only", "mutants", "rows_of", "surviving_mutants"]
 
 
 def assert_exact(unit: Unit, *arrays: Any) -> Any:
@@ -33,6 +34,15 @@ def assert_exact(unit: Unit, *arrays: Any) -> Any:
         assert fmt.lo <= int(np.min(result)) <= int(np.max(result)) <= fmt.hi, f"{port} leaves {fmt}"
         assert np.asarray(result).dtype == fmt.dtype
     return outputs
+
+
+def assert_integer_only(unit: Unit, *arrays: Any) -> None:
+    """The unit gives the same on arrays that refuse every float: outputs and intermediates."""
+    expected = unit.trace(*arrays)
+    with integer_only():
+        got = unit.trace(*(guard(np.asarray(array)) for array in arrays))
+    for net, values in expected.items():
+        np.testing.assert_array_equal(np.asarray(got[net]), values, err_msg=f"{unit.name}.{net}")
 
 
 def rows_of(fmt: Format, n: int, seed: int = 0, spread: int | None = None) -> np.ndarray:

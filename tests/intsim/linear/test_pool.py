@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from operators import assert_exact, surviving_mutants
+from operators import assert_exact, assert_integer_only, surviving_mutants
 
 import intsim.requant
 from intsim import Int, IntsimError, Unit, UnknownName
@@ -33,6 +33,7 @@ def mean_by_definition(row, convention):
 @each_unit
 def test_corners(unit):
     assert_exact(unit, *unit.corners())
+    assert_integer_only(unit, *(column[:40] for column in unit.corners()))
     assert Unit.from_json(unit.to_json()) == unit
     assert surviving_mutants(unit) == []
     (rows,) = unit.corners()

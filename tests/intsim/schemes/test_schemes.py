@@ -59,13 +59,13 @@ def test_a_block_is_the_same_on_unbounded_integers(scheme, data):
             np.testing.assert_array_equal(getattr(tensor, part), getattr(reference[name], part), err_msg=name)
 
 
-@pytest.mark.parametrize("scheme", [ibert, ivit], ids=lambda s: s.name)
+@each_scheme
 def test_a_block_runs_on_integer_only_arrays(scheme, data):
     p, calibration, x = data
     block = Block(scheme, p, calibration)
     codes = block.encode(x[:1, :5])
     expected = block(codes)["y"].data
-    guarded = Quantized(guard(codes.data), codes.m, codes.k)
+    guarded = Quantized(*(guard(part) for part in (codes.data, codes.m, codes.k, codes.zero_point)))
     with integer_only():
         got = block(guarded)["y"].data
     np.testing.assert_array_equal(np.asarray(got), expected)
