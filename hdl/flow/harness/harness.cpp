@@ -75,7 +75,10 @@ struct Dut {
     void idle() {
         put(PORT(s_axis_tvalid, s__axis__tvalid), 0);
         put(PORT(m_axis_tready, m__axis__tready), 0);
+        nothing();
     }
+    // Between transfers the data lines hold a fixed nonsense: whoever reads them then is found, and every time.
+    void nothing() { std::memset(bytes(PORT(s_axis_tdata, s__axis__tdata)), 0xA5, IN_DATA); }
     void reset(int cycles) {
         idle();
 #ifdef RESET_WITHOUT_CLOCK
@@ -197,6 +200,7 @@ template <bool STALLS> int drive(Dut &dut, Job &job) {
         if (taken) {
             sent++;
             offering = false;
+            if (STALLS || sent == job.in_beats) dut.nothing();
         }
         if (taken || (valid && ready)) quiet = 0;
         else if (!finished && ++quiet > job.timeout) { outcome = TIMEOUT; break; }

@@ -66,7 +66,7 @@ def test_operands_halved_too_early():
 def test_data_and_valid_out_of_step():
     result = check("mean_valid", 1)
     assert result["mismatches"] > 1000
-    assert len(result["smallest"]["after"]) <= 1
+    assert result["smallest"]["after"] == []  # what lay on the bus before the input is enough
 
 
 def test_a_lost_answer():
