@@ -76,9 +76,12 @@ class NewtonRoot(wiring.Component):
     def elaborate(self, platform) -> Module:
         m = Module()
         m.submodules.divider = divider = self._divider
-        x, k = Signal(self.bits), Signal(self.root_bits)
+        x = Signal(self.bits)
+        k = Signal(self.root_bits)
         step = Signal(range(NEWTON_STEPS))
-        busy, asked, done = Signal(), Signal(), Signal()
+        busy = Signal()
+        asked = Signal()
+        done = Signal()
         m.d.comb += [
             self.i.ready.eq(~busy & ~done),
             self.o.valid.eq(done),

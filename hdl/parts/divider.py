@@ -98,7 +98,8 @@ class IterativeDivider(wiring.Component):
         rest = Signal(self.d_bits + (not self.restoring))  # two's complement in the non-restoring form
         low = Signal(width)  # dividend bits not used yet on top, quotient digits so far below
         left = Signal(range(self.latency))
-        busy, done = Signal(), Signal()
+        busy = Signal()
+        done = Signal()
 
         m.d.comb += [
             self.i.ready.eq(~busy & ~done),

@@ -49,7 +49,8 @@ class IterativeSqrt(wiring.Component):
         root = Signal(self.digits)
         rest = Signal(self.digits + 1)
         left = Signal(range(max(self.digits, 2)))
-        busy, done = Signal(), Signal()
+        busy = Signal()
+        done = Signal()
 
         m.d.comb += [
             self.i.ready.eq(~busy & ~done),

@@ -66,10 +66,12 @@ class RowBuffer(wiring.Component):
         m = Module()
         m.submodules.memory = memory = Memory(shape=self._stored, depth=self.depth, init=[])
         write, read = memory.write_port(), memory.read_port()
-        head, tail = Signal(range(self.depth)), Signal(range(self.depth))
+        head = Signal(range(self.depth))
+        tail = Signal(range(self.depth))
         level = Signal(range(self.depth + 1))  # words written and not yet read out of the memory
 
-        put, take = Signal(), Signal()
+        put = Signal()
+        take = Signal()
         m.d.comb += [
             self.i.ready.eq(level != self.depth),
             put.eq(self.i.valid & self.i.ready),
@@ -86,11 +88,15 @@ class RowBuffer(wiring.Component):
         m.d.sync += level.eq(level + put - take)
 
         # Two registers behind the memory: its own output, then `held`.
-        fetched, ready_fetched = Signal(), Signal()
+        fetched = Signal()
+        ready_fetched = Signal()
         held = Signal(self._stored)
-        holding, ready_held = Signal(), Signal()
-        token, has_token = Signal(self._token), Signal()
-        following, has_following = Signal(self._token), Signal()
+        holding = Signal()
+        ready_held = Signal()
+        token = Signal(self._token)
+        has_token = Signal()
+        following = Signal(self._token)
+        has_following = Signal()
         sent = self.o.valid & self.o.ready
         m.d.comb += [
             self.o.valid.eq(holding & has_token),

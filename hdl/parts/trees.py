@@ -152,7 +152,8 @@ class RowFold(wiring.Component):
     def _accumulate(self, m: Module, words) -> None:
         """Join the words of a row; its last one sends the total on."""
         kept = Signal(self._token, init={name: fold.identity for name, fold in self.folds.items()})
-        total, full = Signal(self._token), Signal()
+        total = Signal(self._token)
+        full = Signal()
         last = words.payload.last
         m.d.comb += [
             words.ready.eq(~(full & last)),
