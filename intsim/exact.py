@@ -33,12 +33,24 @@ import numpy as np
 
 from intsim.files import cache_root
 
-__all__ = ["cache_dir", "compiled", "exact", "helpers", "is_plain", "offline", "operators", "plain", "run"]
+__all__ = [
+    "cache_dir",
+    "compiled",
+    "exact",
+    "helpers",
+    "interpreted",
+    "is_plain",
+    "offline",
+    "operators",
+    "plain",
+    "run",
+]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 _operators: dict[str, Callable[..., Any]] = {}
 _plain: ContextVar[bool] = ContextVar("intsim_plain", default=False)
+_interpreter: ContextVar[Callable[..., Any] | None] = ContextVar("intsim_interpreter", default=None)
 
 
 def exact(fn: F) -> F:
@@ -177,6 +189,16 @@ def is_plain() -> bool:
     return _plain.get()
 
 
+@contextmanager
+def interpreted(by: Callable[..., Any]) -> Iterator[None]:
+    """Inside this context :func:`run` hands operators and arguments to `by`; proofs run them on unknown integers."""
+    token = _interpreter.set(by)
+    try:
+        yield
+    finally:
+        _interpreter.reset(token)
+
+
 def run(fn: Callable[..., Any], *args: Any) -> Any:
     """Call an operator: compiled, or un-compiled on unbounded integers inside :func:`plain`.
 
@@ -187,6 +209,9 @@ def run(fn: Callable[..., Any], *args: Any) -> Any:
     FloatInOperator
         Compiled only: the operator computes with floats.
     """
+    interpreter = _interpreter.get()
+    if interpreter is not None:
+        return interpreter(fn, *args)
     if not _plain.get():
         return compiled(fn)(*args)
     names = list(inspect.signature(fn).parameters)

@@ -7,4 +7,12 @@ from hdl.flow.simulation import model
 from hdl.flow.synthesis import synth
 from hdl.flow.verification import verify
 
-__all__ = ["model", "place", "rtl", "synth", "verify", "verilog"]
+__all__ = ["model", "place", "prove", "rtl", "specifies", "synth", "verify", "verilog"]
+
+
+def __getattr__(name: str):
+    if name in ("prove", "specifies"):  # they load z3
+        from hdl.flow import proof
+
+        return getattr(proof, name)
+    raise AttributeError(f"module 'hdl.flow' has no attribute {name!r}")

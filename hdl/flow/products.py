@@ -9,12 +9,13 @@ digits' products (the distributive law).
 
 from __future__ import annotations
 
+import functools
 import itertools
 from dataclasses import dataclass
 
 import z3
 
-from hdl.flow.terms import fit, width_of
+from hdl.flow.terms import Rewriter, fit, width_of
 
 __all__ = ["Products"]
 
@@ -34,6 +35,11 @@ class _Operand:
             value = self.core.as_signed_long() if self.signed else self.core.as_long()
             return value, value
         return (-(1 << (width - 1)), (1 << (width - 1)) - 1) if self.signed else (0, (1 << width) - 1)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is a power of two, or minus one: a product with it is a shift."""
+        return z3.is_bv_value(self.core) and abs(self.range[0]).bit_count() <= 1
 
     @property
     def bits(self) -> z3.BitVecRef:
@@ -66,41 +72,20 @@ class Products:
 
     def __init__(self) -> None:
         self._known: dict[tuple, _Product] = {}
-        self._done: dict[int, tuple[z3.ExprRef, z3.ExprRef]] = {}
+        self._rewrite = Rewriter(self._replaced)
 
     def hide(self, expression: z3.ExprRef) -> z3.ExprRef:
-        """`expression` with an unknown in place of every product of two variables."""
-        stack = [expression]
-        while stack:
-            node = stack[-1]
-            if node.get_id() in self._done:
-                stack.pop()
-                continue
-            waiting = [child for child in node.children() if child.get_id() not in self._done]
-            if waiting:
-                stack.extend(waiting)
-                continue
-            stack.pop()
-            self._done[node.get_id()] = (node, self._rebuilt(node))  # the node is kept, so that its id stays its own
-        return self._done[expression.get_id()][1]
+        """`expression`, not yet simplified, with an unknown in place of every product; simplified then."""
+        return z3.simplify(self._rewrite(expression))
 
-    def _rebuilt(self, node: z3.ExprRef) -> z3.ExprRef:
-        children = [self._done[child.get_id()][1] for child in node.children()]
-        if z3.is_app_of(node, z3.Z3_OP_BMUL):
-            result = children[0]
-            for child in children[1:]:
-                result = self._product(result, child)
-            return result
-        if all(new is old for new, old in zip(children, node.children(), strict=True)):
-            return node
-        if z3.is_app_of(node, z3.Z3_OP_CONCAT):
-            return z3.Concat(*children)
-        return node.decl()(*children)
+    def _replaced(self, node: z3.ExprRef, children: list[z3.ExprRef]) -> z3.ExprRef | None:
+        return functools.reduce(self._product, children) if z3.is_app_of(node, z3.Z3_OP_BMUL) else None
 
     def _product(self, left: z3.BitVecRef, right: z3.BitVecRef) -> z3.BitVecRef:
         width = left.size()
-        operands = sorted((_operand(left), _operand(right)), key=lambda o: (o.core.get_id(), o.signed))
-        a, b = operands
+        a, b = sorted((_operand(left), _operand(right)), key=lambda o: (o.core.get_id(), o.signed))
+        if a.is_plain or b.is_plain:
+            return left * right
         key = (a.core.get_id(), a.signed, b.core.get_id(), b.signed)
         if key not in self._known:
             corners = [x * y for x in a.range for y in b.range]
@@ -193,6 +178,9 @@ def _multiplied(product: _Product) -> z3.BitVecRef:
 def _operand(bits: z3.BitVecRef) -> _Operand:
     """A factor down to its core."""
     bits = z3.simplify(bits)
+    if z3.is_bv_value(bits):
+        value = bits.as_signed_long()
+        return _Operand(z3.BitVecVal(value, width_of(value, value)), True, 0)
     if z3.is_app_of(bits, z3.Z3_OP_SIGN_EXT):
         inner = _operand(bits.arg(0))
         return inner if inner.signed or inner.core.size() < bits.arg(0).size() else _Operand(bits.arg(0), True, 0)

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import z3
 
 from hdl.flow import tools
+from hdl.flow.terms import Rewriter
 from intsim.errors import IntsimError
 
 __all__ = ["Machine", "faults"]
@@ -62,6 +63,8 @@ class Machine:
     def unroll(self, inputs: Sequence[Mapping[str, z3.ExprRef]]) -> list[dict[str, z3.ExprRef]]:
         """Outputs clock by clock, from any state, as expressions of the state at the beginning.
 
+        Nothing is simplified: z3 would cut products down to the bits that are used, and no two would look alike.
+
         Parameters
         ----------
         inputs : for every cycle the value of every input port but the clock
@@ -69,13 +72,10 @@ class Machine:
         state = {register: register for register in self.registers}
         cycles = []
         for values in inputs:
-            known = [(register, value) for register, value in state.items() if register is not value]
-            known += [(port, values[name]) for name, port in self.inputs.items() if name in values]
-            cycles.append({name: z3.simplify(z3.substitute(out, *known)) for name, out in self.outputs.items()})
-            state = {
-                register: z3.simplify(z3.substitute(following, *known))
-                for register, following in self.registers.items()
-            }
+            known = [*state.items(), *((port, values[name]) for name, port in self.inputs.items() if name in values)]
+            rewrite = Rewriter.substituting(known)
+            cycles.append({name: rewrite(out) for name, out in self.outputs.items()})
+            state = {register: rewrite(following) for register, following in self.registers.items()}
         return cycles
 
 

@@ -8,7 +8,7 @@ golden model, run on terms, is its own specification.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextvars import ContextVar
 from typing import Any
 
@@ -17,7 +17,7 @@ import z3
 
 from intsim.errors import IntsimError
 
-__all__ = ["Paths", "Symbols", "Term", "constant", "fit", "from_bits", "width_of"]
+__all__ = ["Paths", "Rewriter", "Symbols", "Term", "constant", "fit", "from_bits", "width_of"]
 
 
 def width_of(lo: int, hi: int) -> int:
@@ -30,6 +30,50 @@ def fit(bits: z3.BitVecRef, width: int) -> z3.BitVecRef:
     if bits.size() < width:
         return z3.SignExt(width - bits.size(), bits)
     return z3.Extract(width - 1, 0, bits) if bits.size() > width else bits
+
+
+class Rewriter:
+    """An expression rebuilt from its leaves up, as it stands: z3's own substitution also simplifies.
+
+    Parameters
+    ----------
+    replace : given a node and its rewritten children, what stands in its place; None to keep the node
+    """
+
+    def __init__(self, replace: Callable[[z3.ExprRef, list[z3.ExprRef]], z3.ExprRef | None]):
+        self._replace = replace
+        self._done: dict[int, tuple[z3.ExprRef, z3.ExprRef]] = {}
+
+    @classmethod
+    def substituting(cls, values: Iterable[tuple[z3.ExprRef, z3.ExprRef]]) -> Rewriter:
+        """Every variable replaced by its value."""
+        known = {variable.get_id(): value for variable, value in values}
+        return cls(lambda node, children: None if children else known.get(node.get_id()))
+
+    def __call__(self, expression: z3.ExprRef) -> z3.ExprRef:
+        stack = [expression]
+        while stack:
+            node = stack[-1]
+            waiting = [child for child in node.children() if child.get_id() not in self._done]
+            if waiting and node.get_id() not in self._done:
+                stack.extend(waiting)
+                continue
+            stack.pop()
+            if node.get_id() not in self._done:
+                self._done[node.get_id()] = (
+                    node,
+                    self._rebuilt(node),
+                )  # the node is kept, so that its id stays its own
+        return self._done[expression.get_id()][1]
+
+    def _rebuilt(self, node: z3.ExprRef) -> z3.ExprRef:
+        children = [self._done[child.get_id()][1] for child in node.children()]
+        replaced = self._replace(node, children)
+        if replaced is not None:
+            return replaced
+        if all(new is old or new.eq(old) for new, old in zip(children, node.children(), strict=True)):
+            return node
+        return z3.Concat(*children) if z3.is_app_of(node, z3.Z3_OP_CONCAT) else node.decl()(*children)
 
 
 class Paths:
@@ -72,16 +116,18 @@ class Paths:
 
     def decide(self, term: Term) -> bool:
         """Which way to go where `term` is true or false; both are followed in the end."""
-        truth = z3.simplify(term.truth)
-        if z3.is_true(truth) or z3.is_false(truth):
-            return z3.is_true(truth)
+        truth = term.truth
+        plain = z3.simplify(truth)
+        if z3.is_true(plain) or z3.is_false(plain):
+            return z3.is_true(plain)
         if self._taken == len(self._choices):
             self._choices.append(True)
         choice = self._choices[self._taken]
         self._taken += 1
         self.conditions.append(truth if choice else z3.Not(truth))
         if term.about is not None:
-            self._narrow(*term.about, choice)
+            other, relation, bound = term.about
+            self._narrow(other, relation, bound, choice)
         return choice
 
     def _narrow(self, other: Term, relation: str, bound: int, holds: bool) -> None:

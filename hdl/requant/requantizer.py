@@ -22,7 +22,9 @@ from intsim.requant import requantizer
 __all__ = ["Requantizer"]
 
 # Where the requantiser may be cut, the most useful cut first.
-CUTS = ("product", "window", "half_way", "sum", "partial", "factor", "first")
+CUTS = ("product", "window", "partial", "half_way", "sum", "factor", "first")
+
+DIGIT = 17  # bits of an unsigned factor that the multipliers of most FPGAs take (18 x 18 signed)
 
 
 @realises(requantizer.Requantizer)
@@ -135,14 +137,14 @@ class Requantizer(UnitComponent):
         pipe.cut("factor")
 
     def _multiply(self, pipe: Pipeline) -> None:
-        """The whole product; with the cut "partial" in two parts that are added behind it."""
+        """The whole product; with the cut "partial" in parts of one FPGA multiplier each, added behind it."""
         unit, s = self.unit, pipe.values
         width = unit.widths["product"]
         if "partial" in self._cuts:
-            split = unit.widths["factor"] // 2
-            s.low, s.high = s.acc * s.factor[:split], s.acc * s.factor[split:]
+            s.parts = [a * f for _, a in _digits(s.acc) for _, f in _digits(s.factor)]
             pipe.cut("partial")
-            whole = _join(s.low, s.high, split)
+            places = [i + j for i, _ in _digits(s.acc) for j, _ in _digits(s.factor)]
+            whole = _fit(_added(list(zip(places, s.parts, strict=True))), width)
         else:
             whole = s.acc * s.factor
         if unit.pre_shift:
@@ -238,10 +240,10 @@ class _Unclocked(Pipeline):
 
     def end(self, payload=None, **fields) -> None:
         self._m.d.comb += [
-            self.o.valid.eq(self._i.valid),
-            self._i.ready.eq(self.o.ready),
+            self._o.valid.eq(self._i.valid),
+            self._i.ready.eq(self._o.ready),
             *self._wires,
-            *(getattr(self.o.payload, name).eq(value) for name, value in fields.items()),
+            *(getattr(self._o.payload, name).eq(value) for name, value in fields.items()),
         ]
 
 
@@ -251,9 +253,28 @@ def _upper_half(multiplier: Value, bits: int) -> Value:
     return (high + (up & ~high.all()))[:bits]
 
 
-def _join(low: Value, high: Value, split: int) -> Value:
-    """``low + (high << split)`` with the adder no wider than it must be: the low bits pass by it."""
-    return Cat(low[:split], high + (low >> split)).as_signed()
+def _digits(value: Value) -> list[tuple[int, Value]]:
+    """`value` in pieces of :data:`DIGIT` bits with their places, unsigned but for the last, which keeps the sign."""
+    starts = range(0, max(len(value) - 1, 1), DIGIT)
+    pieces = [(at, value[at : at + DIGIT] if at + DIGIT < len(value) - 1 else value[at:]) for at in starts]
+    if value.shape().signed:
+        pieces[-1] = (pieces[-1][0], pieces[-1][1].as_signed())
+    return pieces
+
+
+def _added(parts: list[tuple[int, Value]]) -> Value:
+    """The sum of parts at their places, pair by pair; bits below the higher part of a pair pass by the adder."""
+    parts = sorted(parts, key=lambda part: part[0])
+    while len(parts) > 1:
+        joined = []
+        for (at, low), (above, high) in zip(parts[::2], parts[1::2], strict=False):
+            gap = above - at
+            total = (low >> gap) + high
+            whole = Cat(low[:gap], total)
+            joined.append((at, whole.as_signed() if total.shape().signed else whole))
+        parts = joined + parts[len(parts) // 2 * 2 :]
+    ((at, whole),) = parts
+    return whole
 
 
 def _fit(value: Value, width: int) -> Value:

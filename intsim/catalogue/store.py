@@ -27,6 +27,8 @@ def path_of(name: str) -> Path:
 def get(name: str) -> Unit:
     """The unit called `name`; a bare function name such as ``"silu"`` means ``"nli_silu"``.
 
+    The integer conventions of :mod:`intsim.requant`, such as ``"tflite_double"``, are found here too.
+
     Raises
     ------
     UnknownName
@@ -36,8 +38,12 @@ def get(name: str) -> Unit:
     for stored in (name, f"nli_{name}"):
         if stored in known:
             return _load(stored)
+    from intsim.requant.conventions import INTEGER
+
+    if name in INTEGER:
+        return INTEGER[name]
     short = [stored.removeprefix("nli_") for stored in known if stored.startswith("nli_")]
-    raise UnknownName("unit", name, [*known, *short])
+    raise UnknownName("unit", name, [*known, *short, *INTEGER])
 
 
 @functools.cache
