@@ -12,6 +12,7 @@ behind the multiplier); the fraction has `t_bits` bits, derived from the table; 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -23,7 +24,7 @@ from intsim.exact import exact, run
 from intsim.formats import Fixed, Format, Minifloat
 from intsim.parameters import note
 from intsim.rounding import TIES_TO_POS, Rounding, shift_round
-from intsim.unit import Unit
+from intsim.unit import Hazard, Unit
 
 if TYPE_CHECKING:
     from intsim.tables.nli_float import FloatNLI
@@ -259,6 +260,25 @@ class NLI(Unit):
         from intsim.tables.corners import nli_corners
 
         return (nli_corners(self),)
+
+    def hazards(self) -> tuple[Hazard, ...]:
+        """Where cutting off scale and position may cost half a step of the output, and bins shorter than a code."""
+        found = []
+        for I, n in enumerate(self.segments):
+            words = self.table[self.bases[I] : self.bases[I] + n + 1]
+            steps = [abs(b - a) for a, b in itertools.pairwise(words)]
+            # the scale is low by less than one part in `mantissa`, which shows most at the right end
+            percent = 100 * sum(steps) // self.mantissas[I] + (100 * max(steps) >> self.t_bits)
+            if percent >= 50:
+                what = (
+                    f"interval {I} rises by {sum(steps)}: cutting off scale and position may cost {percent} % of a step"
+                )
+                found.append(Hazard(what, f"use more than {self.widths['mantissa']} mantissa bits or more intervals"))
+            span = self.cuts[I + 1] - self.cuts[I]
+            if span < n:
+                what = f"interval {I} has {n} segments on {span} input codes: some words are never read"
+                found.append(Hazard(what, "use fewer bins or a finer input format"))
+        return tuple(found)
 
     def _parameters(self) -> tuple[Any, ...]:
         return (

@@ -198,6 +198,16 @@ def test_parameters_that_do_not_fit(change, message):
         replace(EXAMPLE, **change)
 
 
+def test_hazards():
+    coarse = [str(hazard) for hazard in EXAMPLE.hazards()]
+    for text, interval, rise, percent in zip(coarse, range(3), (40, 30, 70), (379, 172, 825), strict=True):
+        assert text.startswith(f"interval {interval} rises by {rise}: cutting off scale and position")
+        assert f"may cost {percent} % of a step; use more than 6 mantissa bits" in text
+    crowded = replace(EXAMPLE, bins=5, mantissas=(31, 159, 18), table=(0, 4, 5, 6, 7, 8, 9, 0))
+    assert any("interval 1 has 5 segments on 4 input codes" in str(hazard) for hazard in crowded.hazards())
+    assert NLI.design("silu", Fixed(16, 12), Fixed(16, 12), solver="equal").hazards() == ()
+
+
 def test_inputs_that_do_not_fit():
     with pytest.raises(IntsimError, match=r"8 is outside s4\.0"):
         EXAMPLE(np.array([8]))
