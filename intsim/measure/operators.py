@@ -56,8 +56,8 @@ def elementwise_table() -> str:
     ]
     for frame in ("row_max", "two_branch"):
         for form in ("literal", "headroom", "fixed16"):
-            unit = DISigmoid.design(0.05, frame, form=form, x=Int(8))
-            cases.append((f"`DISigmoid` {frame}, {form}", "8 bits, s = 0.05", unit))
+            sigmoid = DISigmoid.design(0.05, frame, form=form, x=Int(8))
+            cases.append((f"`DISigmoid` {frame}, {form}", "8 bits, s = 0.05", sigmoid))
     cases.append(("`HardSwish`", "8 bits, s = 1/32", HardSwish.design(1 / 32, x=Int(8))))
     lines = ["| operator | domain | largest error | mean error |", "|---|---|---|---|"]
     for name, domain, unit in cases:
@@ -81,8 +81,8 @@ def softmax_table() -> str:
     ]
     for form, bits in (("literal", 8), ("literal", 16), ("headroom", 8), ("fixed16", 8)):
         for out_bits in (8, 16):
-            unit = DIClippedSoftmax(m, k, out_bits=out_bits, exp=form, bits=bits)
-            cases.append((f"`DIClippedSoftmax` {form}, {bits}-bit scores, {out_bits}-bit results", unit, scale))
+            clipped = DIClippedSoftmax(m, k, out_bits=out_bits, exp=form, bits=bits)
+            cases.append((f"`DIClippedSoftmax` {form}, {bits}-bit scores, {out_bits}-bit results", clipped, scale))
     lines = ["| softmax | " + " | ".join(f"T = {n}: L1, sum" for n in LENGTHS) + " |", "|---" * 4 + "|"]
     for name, unit, step in cases:
         figures = (row_error(unit, step, n) for n in LENGTHS)

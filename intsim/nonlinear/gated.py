@@ -13,7 +13,8 @@ from intsim.errors import IntsimError, UnknownName
 from intsim.exact import exact, run
 from intsim.formats import Fixed, Format
 from intsim.nonlinear.base import Row, check_products, from_scale, require_int, signed_port
-from intsim.nonlinear.exp import DI_FORMS, check_di_exp, design_di_scale, di_exp, di_exp_hazards, di_period, di_top
+from intsim.nonlinear.constants import DI_FORMS, check_di_exp, design_di_scale, di_exp_hazards, di_period, di_top
+from intsim.nonlinear.exp import di_exp
 from intsim.nonlinear.rows import row_corners
 from intsim.tables.functions import sigmoid
 from intsim.unit import Hazard
@@ -140,6 +141,7 @@ class DISwiGLU(Row):
 
     def __post_init__(self) -> None:
         _check_di(self)
+        object.__setattr__(self, "alpha", tuple((int(ma), int(ka)) for ma, ka in self.alpha))
         for ma, ka in self.alpha:
             if not (1 <= ma < 1 << 16 and 0 <= ka <= 40):
                 raise IntsimError(f"alpha {(ma, ka)}: 1 <= ma < 65536 and 0 <= ka <= 40 are needed; round it")

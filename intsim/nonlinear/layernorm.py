@@ -16,7 +16,7 @@ from intsim.errors import IntsimError
 from intsim.exact import exact, run
 from intsim.formats import Format
 from intsim.nonlinear.base import Row, require_int, signed_port
-from intsim.nonlinear.exp import IVIT_PROFILES, check_profile
+from intsim.nonlinear.constants import IVIT_PROFILES, check_profile
 from intsim.nonlinear.roots import isqrt, newton10
 from intsim.nonlinear.rows import row_sum, spread_rows
 from intsim.rounding import TIES_TO_EVEN, TO_ZERO, Rounding, divide_round

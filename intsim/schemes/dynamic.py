@@ -11,7 +11,7 @@ from intsim.exact import exact, run
 from intsim.formats.dyadic import illm
 from intsim.formats.quantized import Quantized
 from intsim.linear.illm import DIMatMul, DIResidualAdd, requantize_rows
-from intsim.nonlinear.exp import DI_K_MAX
+from intsim.nonlinear.constants import DI_K_MAX
 from intsim.nonlinear.gated import DISwiGLU
 from intsim.nonlinear.norm import DINorm
 from intsim.nonlinear.softmax import DIClippedSoftmax
