@@ -110,7 +110,7 @@ def summary(figures: dict[str, Any]) -> dict[str, Any]:
         "latency (cycles)": figures["timing"]["latency"],
         "interval (cycles)": figures["timing"]["interval"],
         "Fmax (MHz)": placed["fmax_mhz"],
-        "cells": f"{used['TRELLIS_COMB']} COMB, {used['MULT18X18D']} MULT18X18D, {used['DP16KD']} DP16KD",
+        "cells": f"{used['TRELLIS_COMB']} COMB, {used['MULT18X18D']} MULT, {used['DP16KD']} BRAM",
         "gate equivalents": figures["synthesis"]["nand2"]["area"],
     }
 
