@@ -1,0 +1,1 @@
+"""Hardware of the linear operators, under the names of their golden models."""
