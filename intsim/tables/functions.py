@@ -19,6 +19,8 @@ __all__ = ["RealFunction", "domain", "find", "lookup", "names"]
 
 RealFunction = Callable[[np.ndarray], np.ndarray]
 
+_PIECE = 1 << 16
+
 _math_erf = np.frompyfunc(math.erf, 1, 1)
 _math_erfc = np.frompyfunc(math.erfc, 1, 1)
 
@@ -113,7 +115,13 @@ def cos(x: Any) -> np.ndarray:
 
 
 def _real(ufunc: Any, x: Any) -> np.ndarray:
-    return np.asarray(ufunc(np.asarray(x, dtype=np.float64)), dtype=np.float64)
+    """`ufunc`, which makes Python objects, over pieces of `x`, so that they never fill the memory."""
+    values = np.array(x, dtype=np.float64)
+    flat = values.reshape(-1)
+    for start in range(0, flat.size, _PIECE):
+        piece = flat[start : start + _PIECE]
+        piece[:] = ufunc(piece)
+    return values
 
 
 _EVERYWHERE = (-math.inf, math.inf)
