@@ -18,6 +18,7 @@ from xml.etree import ElementTree
 
 from hdl.flow import tools
 from hdl.flow.emission import rtl as emit
+from hdl.registry import create
 from intsim.errors import IntsimError
 from intsim.unit import Unit
 
@@ -68,6 +69,7 @@ def run(
     tests: str | Path,
     *,
     rtl: str | Path | None = None,
+    top: str | None = None,
     testcase: str | Sequence[str] | None = None,
     seed: int = 0,
     check: bool = True,
@@ -79,7 +81,8 @@ def run(
     ----------
     unit : any unit with hardware; :func:`hdl.bench.given` hands it to the tests
     tests : Python file with the tests
-    rtl : Verilog to test in place of what `unit` generates, with the same ports and top module
+    rtl : Verilog file to test in place of what `unit` generates, with the same ports
+    top : name of the top module; the unit's name by default
     testcase : names of the tests to run; all by default
     seed : of Python's ``random`` inside the simulator
     check : raise :class:`BenchFailed` unless all is well
@@ -100,14 +103,13 @@ def run(
     if not path.is_file():
         raise IntsimError(f"there is no file {tests}; give a Python file with cocotb tests")
     tools.require("cocotb", "verilator", "g++", "make")
-    design = emit(unit, **options)
-    text = design.verilog() if rtl is None else _read(rtl)
-    build = _build(design.top, text)
-    latency = getattr(design.component, "latency", 0)
-    body = {"unit": json.loads(unit.to_json()), "latency": latency, "interval": design.component.interval}
+    component = create(unit, **options)
+    top = top or unit.name
+    build = _build(top, emit(component, top=top).verilog() if rtl is None else _read(rtl))
+    body = {"unit": json.loads(unit.to_json()), "latency": component.latency, "interval": component.interval}
     with tools.work_folder("bench") as folder:
         (folder / "bench.json").write_text(json.dumps(body))
-        results = _simulate(design.top, build, path, folder, testcase, seed)
+        results = _simulate(top, build, path, folder, testcase, seed)
     if check and not results.ok:
         lines = [f"{unit.name}: {results.verdict}", *(f"{name}: {why}" for name, why in results.failed)]
         if not results.passed and not results.failed:
@@ -202,7 +204,8 @@ def _results(xml: Path) -> tuple[list[str], list[tuple[str, str]]]:
         name = case.get("name", "?")
         trouble = [child for child in case if child.tag in ("failure", "error", "skipped")]
         if trouble:
-            failed.append((name, trouble[0].get("error_msg") or trouble[0].get("message") or trouble[0].tag))
+            said = (trouble[0].text or trouble[0].tag).strip().splitlines()[-1]
+            failed.append((name, trouble[0].get("error_msg") or trouble[0].get("message") or said))
         else:
             passed.append(name)
     return passed, failed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -49,34 +50,44 @@ class Scoreboard:
         AssertionError
             An answer is wrong, missing or too many.
         """
-        expected = self._expected(sent)
+        expected, counts = self._expected(sent)
         got = self.outputs.unpack(records(received, self.outputs))
         most, count = expected[0].size, got[0].size
         fits = count == most if complete else count <= most
         assert fits, f"{self.unit.name}: {count} outputs came out, the inputs make {most}"
         wrong = np.zeros(count, dtype=bool)
-        for want, have in zip(expected, got, strict=True):
-            wrong |= want[:count] != have
+        for want, have, counted in zip(expected, got, counts, strict=True):
+            wrong |= (want[:count] != have) & counted[:count]
         if wrong.any():
             raise AssertionError(self._explain(sent, expected, got, np.flatnonzero(wrong)))
         self.compared += count
         return count
 
-    def _expected(self, sent: Sequence[Beat]) -> list[np.ndarray]:
-        """The golden model's answers, one flat array per output port."""
+    def _expected(self, sent: Sequence[Beat]) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """The golden model's answers and which of them count, one flat array per output port.
+
+        A port with one value per row, beside ports with one per element, counts at the end of the row.
+        """
         beats = records(sent, self.inputs)
         columns = self.inputs.unpack(beats)
-        if not sent:
-            return [np.empty(0, dtype=fmt.dtype) for fmt in self.unit.outputs.values()]
-        if not self.unit.is_row:
-            return _tuple(self.unit(*columns))
-        ends = np.cumsum(self.inputs.kept(beats).sum(axis=1))[np.flatnonzero(beats["last"])]
-        rows = []
-        for start, end in zip(np.concatenate([[0], ends]), ends, strict=False):
-            rows.append(_tuple(self.unit(*(column[None, start:end] for column in columns))))
-        if not rows:
-            return [np.empty(0, dtype=fmt.dtype) for fmt in self.unit.outputs.values()]
-        return [np.concatenate([np.ravel(row[k]) for row in rows]) for k in range(len(rows[0]))]
+        parts: list[list[np.ndarray]] = []
+        if not self.unit.is_row and sent:
+            parts.append(_tuple(self.unit(*columns)))
+        if self.unit.is_row:
+            ends = np.cumsum(self.inputs.kept(beats).sum(axis=1))[np.flatnonzero(beats["last"])]
+            for start, end in itertools.pairwise([0, *ends]):
+                row = self.unit(*(column[None, start:end] for column in columns))
+                parts.append([np.ravel(column) for column in _tuple(row)])
+        expected, counts = [], []
+        for k, fmt in enumerate(self.unit.outputs.values()):
+            values, counted = [np.empty(0, dtype=fmt.dtype)], [np.empty(0, dtype=bool)]
+            for part in parts:
+                length = max(column.size for column in part)
+                values.append(np.broadcast_to(part[k], length))
+                counted.append(np.arange(length) >= length - part[k].size)
+            expected.append(np.concatenate(values))
+            counts.append(np.concatenate(counted))
+        return expected, counts
 
     def _explain(self, sent, expected, got, wrong: np.ndarray) -> str:
         lines = [f"{self.unit.name}: {wrong.size} of {got[0].size} outputs are wrong, the first:"]
