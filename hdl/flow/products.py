@@ -110,6 +110,18 @@ class Products:
         """The unknowns as what they stand for."""
         return [p.unknown == _multiplied(p) for p in self._known.values()]
 
+    def guesses(self) -> list[list[z3.BoolRef]]:
+        """Values for the narrower operand of every product: with one operand known, a solver can find the other."""
+        narrower = [min((p.left, p.right), key=lambda o: o.core.size()).core for p in self._known.values()]
+        cores = {core.get_id(): core for core in narrower if not z3.is_bv_value(core)}.values()
+        plain = (
+            lambda bits: 1 << (bits - 1),
+            lambda bits: 1,
+            lambda bits: (1 << bits) - 1,
+            lambda bits: (1 << bits) // 3,
+        )
+        return [[core == value(core.size()) for core in cores] for value in plain]
+
     def _by_digits(self, whole: _Product) -> list[z3.BoolRef]:
         """The distributive law, where both operands of a product appear cut into the digits of other products."""
         for swapped in (False, True):

@@ -32,6 +32,7 @@ from intsim.unit import Unit
 __all__ = ["prove", "specifies"]
 
 _CORNERS = 8  # answers of the golden model that the formulas must give
+_QUICK = 10.0  # seconds for a question that may remain open
 _FAULTS = 20  # faults tried until one is found; some do not change the function
 
 
@@ -218,18 +219,24 @@ def _differs_on(unit: Unit, question: _Question, way: Way, timeout: float) -> z3
     wrong = z3.Or(*(fit(outputs[port].bits, bits.size()) != bits for port, bits in question.outputs.items()))
     exact = [*question.assumptions, *conditions, wrong]
     products = Products()
-    hidden = [products.hide(formula) for formula in exact]
-    answer = _asked([*hidden, *products.facts()], timeout, unit)
-    return answer if answer is None else _asked([*hidden, *products.facts(), *products.definitions()], timeout, unit)
+    hidden = [*(products.hide(formula) for formula in exact), *products.facts()]
+    if _asked(hidden, timeout, unit) is None:
+        return None
+    defined = [*hidden, *products.definitions()]
+    for guess in products.guesses():  # a difference that shows with some plain multiplier is found at once
+        answer = _asked([*defined, *guess], _QUICK)
+        if answer is not None:
+            return answer
+    return _asked(defined, timeout, unit)
 
 
-def _asked(formulas: list[z3.BoolRef], timeout: float, unit: Unit) -> z3.ModelRef | None:
-    """A solution of all formulas, or None if there is none."""
+def _asked(formulas: list[z3.BoolRef], timeout: float, unit: Unit | None = None) -> z3.ModelRef | None:
+    """A solution of all formulas, or None if there is none; without a unit also if none is found in time."""
     solver = z3.SolverFor("QF_BV")
     solver.set("timeout", int(timeout * 1000))
     solver.add(*formulas)
     outcome = solver.check()
-    if outcome == z3.unknown:
+    if outcome == z3.unknown and unit is not None:
         raise IntsimError(f"{unit.name}: z3 has no answer after {timeout:g} s; allow more, or use narrower formats")
     return solver.model() if outcome == z3.sat else None
 
