@@ -98,7 +98,8 @@ def _beside(unit: Requantizer, factor: int, amount: int, addend: int) -> np.ndar
     """Accumulators around the ties of small results and of the clamps, for one channel's constants."""
     lo, hi = unit.bounds
     offset = unit.zero_point if unit.zero_first else 0
-    doubled = [2 * (n - offset) + 1 for n in (*range(-3, 4), lo - 1, lo, hi - 1, hi)]  # (n + 1/2), times two
+    # half a unit above small values, and above both ends of the clamp: (n + 1/2), times two
+    doubled = [2 * n + 1 for n in (*range(-4, 4), *(end - offset for end in (lo - 1, lo, hi - 1, hi)))]
     points = set()
     for d in doubled:
         target = d << (amount - 1) if amount >= 1 else (d >> 1) >> min(-amount, 64)
