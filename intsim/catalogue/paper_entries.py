@@ -1,4 +1,4 @@
-"""Tables of the papers' own kinds: NLI on FP16, DULUT with 32 + 32 words, the exponential behind QANS."""
+"""Tables of the papers' own kinds: NLI on FP16 and its anchors, DULUT with 32 + 32 words, the exponential of QANS."""
 
 from __future__ import annotations
 
@@ -9,10 +9,15 @@ import numpy as np
 
 from intsim.formats import Fixed, Float16
 from intsim.tables.dulut import DULUT
+from intsim.tables.exponent import ExponentTable
 from intsim.tables.nli_float import FloatNLI
+from intsim.tables.pwl_float import FloatPWL
+from intsim.tables.range_reduced import RangeReduced
 from intsim.unit import Unit
 
 __all__ = ["PAPER_ENTRIES"]
+
+F16 = Float16()
 
 # Significant bits inside: 18 reach the accuracy of exact arithmetic on FP16 words, but for tanh around 0.
 _WIDTHS = {
@@ -35,7 +40,10 @@ def exp20(v: np.ndarray) -> np.ndarray:
 
 
 PAPER_ENTRIES: dict[str, Callable[[], Unit]] = {
-    **{f"nli_{fn}_f16": partial(FloatNLI.design, fn, Float16(), Float16(), width=w) for fn, w in _WIDTHS.items()},
+    **{f"nli_{fn}_f16": partial(FloatNLI.design, fn, F16, F16, width=w) for fn, w in _WIDTHS.items()},
+    **{f"pwl{n}_{fn}_f16": partial(FloatPWL.design, fn, F16, F16, segments=n) for fn in _WIDTHS for n in (16, 256)},
+    **{f"exponent_{fn}_f16": partial(ExponentTable.design, fn, F16, F16) for fn in _WIDTHS},
+    **{f"range_reduced_{fn}_f16": partial(RangeReduced.design, fn, F16, F16) for fn in ("reciprocal", "rsqrt")},
     **{f"dulut_{fn}": partial(DULUT.design, fn, Fixed(16, 12), Fixed(16, 12)) for fn in _DULUTS},
     # 8-bit distances: 0 to 256 steps of beta / 256
     "dulut_exp20": partial(DULUT.design, exp20, Fixed(9, 8), Fixed(17, 15), n2=64, domain=(-1.0, 0.0)),

@@ -1,0 +1,221 @@
+"""The floating-point NLI engine: bit patterns in and out, one result per cycle.
+
+The stages follow the paper's (arXiv 2602.02988): comparators; difference and scale; two table words; multiply-add.
+**Ours:** comparison on unsigned keys of the codes; each difference by an adder of ``width + 2`` bits that borrows for
+what was shifted out, instead of an exact one of 41; a leading-one search behind both differences, behind the
+fraction of the position and in the last sum, so that every product has two normalised operands of `width` bits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from amaranth.hdl import Array, C, Cat, Const, Module, Mux, Value, signed
+
+from hdl.component import UnitComponent, shape_of
+from hdl.parts.floats import (
+    Unpacked,
+    constant,
+    difference,
+    normalise,
+    right_with_sticky,
+    sort_key,
+    sorted_constant,
+    unpack,
+)
+from hdl.parts.pipeline import Pipeline, choose_cuts
+from hdl.registry import realises
+from hdl.tables.memory import Table, check_kind
+from intsim import tables
+
+__all__ = ["FloatNLI"]
+
+# Where the engine may be cut, the most useful cut first.
+CUTS = (
+    "table",
+    "scale",
+    "product",
+    "normalise_x",
+    "normalise_y",
+    "sum",
+    "fraction",
+    "align",
+    "subtract_x",
+    "subtract_y",
+    "lead",
+    "align_x",
+    "align_y",
+    "index",
+    "order_y",
+    "order_x",
+    "words",
+    "address",
+    "magnitude",
+    "compare",
+    "distance",
+    "result",
+    "select",
+    "input",
+)
+
+
+@realises(tables.FloatNLI)
+class FloatNLI(UnitComponent):
+    """Streaming hardware of :class:`intsim.tables.FloatNLI`: one result per cycle.
+
+    Parameters
+    ----------
+    unit : intsim.tables.FloatNLI
+    stages : depth of the pipeline, 1 to 24. Values cross a register at the first `stages` cuts of :data:`CUTS`.
+    memory : ``"block"`` (clocked read ports: a block RAM), ``"logic"`` (a ROM in gates) or ``"registers"``
+
+    Attributes
+    ----------
+    latency : equals `stages`
+
+    Notes
+    -----
+    Signals carry the names of the golden model's trace where they hold the same number: ``s<stage>_index``,
+    ``_address``, ``_dx_m``, ``_t_m``, ``_step_m`` (mantissas here are moved left until their highest bit is set).
+    """
+
+    unit: tables.FloatNLI
+
+    def __init__(self, unit: tables.FloatNLI, *, stages: int = 22, memory: str = "block"):
+        super().__init__(unit)
+        self._cuts = choose_cuts(CUTS, stages)
+        self.latency = stages
+        self.memory = check_kind(memory)
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        m.submodules.table = table = Table(self.unit.table, shape_of(self.unit.y), self.memory)
+        pipe = Pipeline(m, self.i, self.o, cuts=self._cuts, ready=table.ready)
+        self._locate(pipe)
+        whole = self._scale(pipe)
+        self._read(pipe, table, whole)
+        self._blend(pipe)
+        s = pipe.values
+        pipe.end(y=Mux(s.nan, self.unit.nan, s.y))
+        return m
+
+    def _locate(self, pipe: Pipeline) -> None:
+        """Interval `index` and the distance ``dx`` from its left cut."""
+        unit, fmt, s = self.unit, self.unit.x, pipe.values
+        s.x = pipe.payload.x
+        pipe.cut("input")
+        magnitude = s.x[:-1]
+        s.nan = magnitude > fmt.infinity
+        key = sort_key(s.x)
+        s.reached = Cat(key >= sorted_constant(cut, fmt) for cut in unit.cuts)
+        pipe.cut("compare")
+        s.index = _count(s.reached[1 : unit.intervals]) if unit.intervals > 1 else Const(0, 1)
+        first, last = (Const(unit.cuts[k], fmt.bits) for k in (0, -1))
+        s.inside = Mux(s.reached[-1], last, Mux(s.reached[0], s.x, first))
+        pipe.cut("index")
+        parts = [constant(cut, fmt) for cut in unit.cuts[:-1]]
+        s.cut_sign, s.cut_exponent, s.cut_significand = (
+            _select([part[k] for part in parts], s.index, bits)
+            for k, bits in enumerate((1, fmt.exponent, fmt.fraction + 1))
+        )
+        pipe.cut("select")
+        cut = Unpacked(s.cut_sign, s.cut_exponent, s.cut_significand)
+        names = ("order_x", "align_x", "subtract_x", "normalise_x")
+        self._dx_offset = difference(pipe, "dx", unpack(s.inside, fmt), cut, unit.width, names)
+
+    def _scale(self, pipe: Pipeline) -> int:
+        """The position: `scaled`, of which `whole_bits` lie before the binary point; returns their greatest number."""
+        unit, fmt, s, width = self.unit, self.unit.x, pipe.values, self.unit.width
+        moves = [width - mantissa.bit_length() for mantissa in unit.mantissas]
+        mantissas = [m << move for m, move in zip(unit.mantissas, moves, strict=True)]
+        s.scaled = s.dx_m * _select(mantissas, s.index, width)
+        # scaled has 2 * width bits; its lowest weighs 2**(dx_top + offset - bias - fraction + exponent)
+        offset = self._dx_offset - fmt.bias - fmt.fraction + 2 * width
+        shifts = [e - move + offset for e, move in zip(unit.exponents, moves, strict=True)]
+        s.before = (s.dx_top + _select_signed(shifts, s.index)).as_signed()
+        pipe.cut("scale")
+        most = (max(unit.segments) - 1).bit_length() + 1
+        s.whole_bits = Mux(s.before < 0, 0, Mux(s.before > most, most, s.before))[: most.bit_length()]
+        return most
+
+    def _read(self, pipe: Pipeline, table: Table, whole: int) -> None:
+        """The words left and right of the position and, meanwhile, the normalised fraction ``t``."""
+        unit, s, width = self.unit, pipe.values, self.unit.width
+        segment = s.scaled[2 * width - whole :] >> (whole - s.whole_bits)[: whole.bit_length()]
+        s.address = (_select(unit.bases[:-1], s.index) + segment)[: (len(unit.table) - 1).bit_length()]
+        s.rest = s.scaled & (Const((1 << 2 * width) - 1, 2 * width) >> s.whole_bits)
+        pipe.cut("address")
+        pipe.read("left", table.read_port(), s.address)
+        pipe.read("right", table.read_port(), s.address + 1)
+        pipe.cut("table")
+        pipe.cut("words")
+        full, index = normalise(s.rest)
+        s.t_m, s.t_top = full[width:], (s.before + index).as_signed()
+        pipe.cut("fraction")
+        names = ("order_y", "align_y", "subtract_y", "normalise_y")
+        parts = unpack(s.right, unit.y), unpack(s.left, unit.y)
+        self._step_offset = difference(pipe, "step", *parts, width, names)
+
+    def _blend(self, pipe: Pipeline) -> None:
+        """``left + t * step``, rounded once."""
+        fmt, s, width = self.unit.y, pipe.values, self.unit.width
+        s.product = s.t_m * s.step_m
+        # exponents of the highest places, biased as the format's field: of the product and of the left word
+        offset = -3 * width + 1 + self._step_offset - fmt.fraction + 2 * width - 1
+        s.product_top = (s.t_top + s.step_top + offset).as_signed()
+        s.unlike = s.left[-1] != s.step_sign
+        pipe.cut("product")
+        apart = unpack(s.left, fmt).exponent - s.product_top
+        s.none = ~s.product.any()
+        s.larger = s.none | ~apart[-1]  # the left word has the higher place
+        s.distance = Mux(s.none, 0, Mux(apart[-1], -apart, apart))[: len(apart)]
+        pipe.cut("distance")
+        room = 2 * width + 2
+        left = unpack(s.left, fmt)
+        word = Cat(C(0, room - fmt.fraction - 1), left.significand)
+        product = Cat(C(0, 2), s.product)
+        moved, lost = right_with_sticky(Mux(s.larger, product, word), s.distance)
+        s.moved = Cat(lost, moved)
+        s.kept = Cat(C(0, 1), Mux(s.larger, word, product))
+        s.top = Mux(s.larger, left.exponent, s.product_top)[: _bits(fmt.exponent)]
+        s.sign = Mux(s.larger, s.left[-1], s.step_sign)
+        pipe.cut("align")
+        s.sum = Mux(s.unlike, s.kept - s.moved, s.kept + s.moved)[: room + 3].as_signed()
+        pipe.cut("sum")
+        s.turned = s.sum[-1]
+        s.magnitude = Mux(s.sum[-1], -s.sum, s.sum)[: room + 2]
+        pipe.cut("magnitude")
+        _, index = normalise(s.magnitude)
+        # to the top, but no further than the lowest exponent allows: then the result is subnormal
+        wanted = room + 1 - index
+        s.move = Mux(wanted > s.top, s.top, wanted)[: room.bit_length()]
+        pipe.cut("lead")
+        placed = (s.magnitude << s.move)[: room + 2]
+        field = (s.top - s.move)[: fmt.exponent]  # one less than the exponent field
+        kept, half, rest = placed[-fmt.fraction - 1 :], placed[-fmt.fraction - 2], placed[: -fmt.fraction - 2].any()
+        up = half & (kept[0] | rest)
+        code = (Cat(C(0, fmt.fraction), field) + kept + up)[: fmt.bits - 1]
+        s.y = Cat(code, (s.sign ^ s.turned) & s.magnitude.any())
+        pipe.cut("result")
+
+
+def _bits(exponent: int) -> int:
+    """Bits of the larger of two biased exponents, one of which may exceed the field by a carry."""
+    return exponent + 1
+
+
+def _select(constants: Sequence[int], index: Value, bits: int | None = None) -> Value:
+    """The unsigned constant that belongs to `index`."""
+    bits = max(max(constants).bit_length(), 1) if bits is None else bits
+    return Array(Const(c, bits) for c in constants)[index]
+
+
+def _select_signed(constants: Sequence[int], index: Value) -> Value:
+    """The signed constant that belongs to `index`."""
+    bits = max((c if c >= 0 else ~c).bit_length() for c in constants) + 1
+    return Array(Const(c, signed(bits)) for c in constants)[index]
+
+
+def _count(bits: Value) -> Value:
+    """How many of `bits` are set, where those set are the lowest ones."""
+    return Cat(bits[(1 << j) - 1 :: 1 << j].xor() for j in range(len(bits).bit_length()))
