@@ -14,7 +14,7 @@ from integer_only import FloatAtRunTime, IntegerOnly, guard, integer_only
 from law1 import findings
 
 import intsim
-from intsim import Fixed, Unit
+from intsim import Fixed, Unit, catalogue
 from intsim.exact import compiled, operators, plain
 from intsim.rounding import TIES_TO_POS
 from intsim.tables import NLI
@@ -45,6 +45,9 @@ EXEMPT = {
     "intsim.formats.fixed": {"round_real": "the rounding inside encode"},
     "intsim.requant.corners": {"near_ties": "draws inputs"},
 }
+
+
+CORNERS = 300  # of a catalogue unit, tried un-compiled
 
 
 def modules() -> dict[str, Path]:
@@ -84,6 +87,13 @@ def test_every_exemption_is_needed():
         for function in functions:
             fewer = [name for name in functions if name != function]
             assert findings(known[module].read_text(), module, fewer), f"{module}: {function} needs no exemption"
+
+
+def test_every_design_time_module_exists_and_says_why():
+    known = modules()
+    for name, reason in DESIGN_TIME.items():
+        assert name in known, f"{name} is gone; drop it from the list"
+        assert len(reason.split()) > 1
 
 
 PLANTED = {
@@ -190,6 +200,20 @@ def test_a_unit_runs_on_integer_only_arrays():
     np.testing.assert_array_equal(np.asarray(got), expected)
     np.testing.assert_array_equal(np.asarray(uncompiled), expected)
     assert intsim.unit.np is np  # left as it was
+
+
+@pytest.mark.parametrize("name", catalogue.names())
+def test_every_unit_of_the_catalogue_runs_on_integer_only_arrays(name):
+    """Its corners, compiled and un-compiled on unbounded integers: the same outputs and no float on the way."""
+    unit = catalogue.get(name)
+    corners = [column[:CORNERS] for column in unit.corners()]
+    expected = unit(*corners)
+    with integer_only():
+        got = unit(*map(guard, corners))
+        with plain():
+            uncompiled = unit(*map(guard, corners))
+    for computed in (got, uncompiled):
+        np.testing.assert_array_equal(np.asarray(computed), np.asarray(expected))
 
 
 class Floating(Unit):
