@@ -13,7 +13,7 @@ from hdl.parts.pipeline import Pipeline
 from hdl.parts.shift_round import shift_round
 from hdl.parts.trees import Fold, larger, levels
 from hdl.registry import realises
-from intsim.nonlinear import activations, exp
+from intsim.nonlinear import activations, constants, exp
 from intsim.unit import Unit
 
 __all__ = ["HardSwish", "IBertGELU", "ShiftGELU", "SquaredReLU"]
@@ -140,7 +140,7 @@ class ShiftGELU(RowComponent):
         low, high = 0, max(-unit.x.lo, 0)
 
         def saturates(x: int) -> bool:
-            return exp.shift_exp(x, unit.x0, unit.n, exp.shift_limit(unit.x0), False)[2] >= activations.INT32_MAX
+            return exp.shift_exp(x, unit.x0, unit.n, constants.shift_limit(unit.x0), False)[2] >= activations.INT32_MAX
 
         if not saturates(high):
             return high

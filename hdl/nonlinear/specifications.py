@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from hdl.flow.symbolic import specifies
-from intsim.nonlinear import activations, exp
+from intsim.nonlinear import activations, constants, exp
 from intsim.rounding import shift_round
 
 __all__ = ["di_exp", "hardswish", "ibert_exp", "ibert_gelu", "shift_exp", "squared_relu"]
@@ -41,7 +41,7 @@ def ibert_exp(unit: exp.IBertExp, x: Any) -> dict[str, Any]:
 @specifies(exp.DIExp)
 def di_exp(unit: exp.DIExp, x: Any) -> dict[str, Any]:
     """:func:`intsim.nonlinear.exp.di_exp` itself."""
-    form = exp.DI_FORMS.index(unit.form)
+    form = constants.DI_FORMS.index(unit.form)
     return {"y": exp.di_exp(x, unit.m, unit.k, unit.t, form, unit.headroom)}
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from operator_units import ELEMENTWISE
 
-from hdl.flow.prove import prove
+from hdl.flow import prove
 from hdl.nonlinear import specifications
 from intsim.formats import Int
 from intsim.nonlinear.exp import DIExp
