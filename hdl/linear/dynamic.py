@@ -13,7 +13,6 @@ from hdl.parts.trees import Fold, larger, levels, smaller
 from hdl.registry import realises
 from intsim.linear import dynamic
 from intsim.rounding import TIES_AWAY
-from intsim.unit import Unit
 
 __all__ = ["DynamicRequantize"]
 
@@ -35,10 +34,12 @@ class DynamicRequantize(RowComponent):
     The golden model refuses rows whose ``k`` leaves 0 .. 255; the hardware gives its low 8 bits.
     """
 
+    unit: dynamic.DynamicRequantize
+
     passes = 1
     pace = 2
 
-    def __init__(self, unit: Unit, *, lanes: int = 1):
+    def __init__(self, unit: dynamic.DynamicRequantize, *, lanes: int = 1):
         super().__init__(unit, lanes=lanes)
         self._x = shape_of(unit.x)
         self._low = signed(unit.x.bits + (not unit.x.signed))

@@ -14,7 +14,6 @@ from hdl.parts.shift_round import shift_round
 from hdl.parts.trees import Fold, larger, levels
 from hdl.registry import realises
 from intsim.nonlinear import activations, constants, exp
-from intsim.unit import Unit
 
 __all__ = ["HardSwish", "IBertGELU", "ShiftGELU", "SquaredReLU"]
 
@@ -23,7 +22,9 @@ __all__ = ["HardSwish", "IBertGELU", "ShiftGELU", "SquaredReLU"]
 class SquaredReLU(UnitComponent):
     """:class:`intsim.nonlinear.activations.SquaredReLU`: latency 2 and the multiplier, one result per cycle."""
 
-    def __init__(self, unit: Unit):
+    unit: activations.SquaredReLU
+
+    def __init__(self, unit: activations.SquaredReLU):
         super().__init__(unit)
         self._bits = max(unit.x.hi.bit_length(), 1)
         self.latency = 2 + multiplier_cuts(self._bits + 1, self._bits + 1)
@@ -45,7 +46,9 @@ class SquaredReLU(UnitComponent):
 class HardSwish(UnitComponent):
     """:class:`intsim.nonlinear.activations.HardSwish`: latency 2 and the multiplier, one result per cycle."""
 
-    def __init__(self, unit: Unit):
+    unit: activations.HardSwish
+
+    def __init__(self, unit: activations.HardSwish):
         super().__init__(unit)
         self._gate_bits = unit.six.bit_length()
         self.latency = 2 + multiplier_cuts(unit.x.bits + (not unit.x.signed), self._gate_bits + 1)
@@ -74,7 +77,9 @@ class IBertGELU(UnitComponent):
     ``a + b = -(-b - |x|)``, limited to 0 from below: the square needs its magnitude only.
     """
 
-    def __init__(self, unit: Unit):
+    unit: activations.IBertGELU
+
+    def __init__(self, unit: activations.IBertGELU):
         super().__init__(unit)
         self._rest_bits = (-unit.b).bit_length()
         self._factor = signed(unit.factor_max.bit_length() + 1)
@@ -117,9 +122,11 @@ class ShiftGELU(RowComponent):
     lanes : elements per transfer
     """
 
+    unit: activations.ShiftGELU
+
     passes = 1
 
-    def __init__(self, unit: Unit, *, lanes: int = 1):
+    def __init__(self, unit: activations.ShiftGELU, *, lanes: int = 1):
         super().__init__(unit, lanes=lanes)
         top, period = activations.INT32_MAX, -unit.x0
         self._e_bits = (period << unit.n).bit_length()

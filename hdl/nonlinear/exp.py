@@ -12,6 +12,7 @@ limiter.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from amaranth.hdl import C, Cat, Module, Mux, Value
 
@@ -22,7 +23,6 @@ from hdl.parts.pipeline import Pipeline
 from hdl.registry import realises
 from intsim.errors import IntsimError
 from intsim.nonlinear import constants, exp
-from intsim.unit import Unit
 
 __all__ = ["DIExp", "IBertExp", "ShiftExp", "di_exp", "di_exp_by_row", "ibert_exp", "shift_exp"]
 
@@ -269,6 +269,8 @@ def _lowest(x: Value) -> int:
 class _Exponential(UnitComponent):
     """One lane of an exponential between two streams."""
 
+    unit: Any
+
     def elaborate(self, platform) -> Module:
         m = Module()
         pipe = Pipeline(m, self.i, self.o)
@@ -290,7 +292,9 @@ class ShiftExp(_Exponential):
         A positive code of the input format has a result beyond 62 bits.
     """
 
-    def __init__(self, unit: Unit):
+    unit: exp.ShiftExp
+
+    def __init__(self, unit: exp.ShiftExp):
         super().__init__(unit)
         self._hi = max(unit.x.hi, 0)
         tvm = unit.profile == "ivit_tvm"
@@ -314,7 +318,9 @@ class IBertExp(_Exponential):
         The input format has positive codes, where the polynomial is not meant to be used.
     """
 
-    def __init__(self, unit: Unit):
+    unit: exp.IBertExp
+
+    def __init__(self, unit: exp.IBertExp):
         super().__init__(unit)
         if unit.x.hi > 0:
             raise IntsimError(f"the hardware takes no positive codes, {unit.x} has some; use x=non_positive(bits)")
@@ -329,7 +335,9 @@ class IBertExp(_Exponential):
 class DIExp(_Exponential):
     """:class:`intsim.nonlinear.exp.DIExp`: latency 4 or 5 in the form ``fixed16``, one result per cycle."""
 
-    def __init__(self, unit: Unit):
+    unit: exp.DIExp
+
+    def __init__(self, unit: exp.DIExp):
         super().__init__(unit)
         self.latency = di_exp_cuts(unit.m, unit.k, unit.form, unit.headroom)
 

@@ -7,6 +7,7 @@ exponential is computed once per row.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from amaranth.hdl import C, Cat, Module, Mux, Value, signed, unsigned
 
@@ -20,14 +21,13 @@ from hdl.parts.trees import Fold, larger, levels
 from hdl.registry import realises
 from intsim.errors import IntsimError
 from intsim.nonlinear import gated
-from intsim.unit import Unit
 
 __all__ = ["DISigmoid", "DISwiGLU"]
 
 _RADIX = 4  # of the division per element: half the registers of radix 2
 
 
-def exponential(unit: Unit) -> dict:
+def exponential(unit: Any) -> dict:
     """The parameters of :func:`hdl.nonlinear.exp.di_exp` that a unit carries."""
     return {"m": unit.m, "k": unit.k, "form": unit.form, "headroom": unit.headroom}
 
@@ -42,7 +42,7 @@ def ratio_cuts(out_bits: int) -> int:
     return steps(out_bits, _RADIX) + 1
 
 
-def two_branch_sigmoid(pipe: Pipeline, name: str, xs: Sequence[Value], unit: Unit) -> None:
+def two_branch_sigmoid(pipe: Pipeline, name: str, xs: Sequence[Value], unit: Any) -> None:
     """Append the sigmoid of every x; the pipeline's values ``<name>_q``."""
     s = pipe.values
     setattr(s, f"{name}_positive", [x >= 0 for x in xs])
@@ -57,7 +57,7 @@ def two_branch_sigmoid(pipe: Pipeline, name: str, xs: Sequence[Value], unit: Uni
     ratio(pipe, name, getattr(s, f"{name}_own"), getattr(s, f"{name}_total"), unit.out_bits)
 
 
-def two_branch_cuts(unit: Unit) -> int:
+def two_branch_cuts(unit: Any) -> int:
     """Cuts that :func:`two_branch_sigmoid` appends."""
     return 2 + di_exp_cuts(**exponential(unit)) + ratio_cuts(unit.out_bits)
 
@@ -71,10 +71,12 @@ class _Gated(RowComponent):
     lanes : elements per transfer, of a row unit
     """
 
+    unit: Any
+
     x_port: str  # the port whose sigmoid is taken
     alpha: tuple[tuple[int, int], ...] = ()
 
-    def __init__(self, unit: Unit, *, lanes: int = 1):
+    def __init__(self, unit: Any, *, lanes: int = 1):
         if lanes != 1 and not unit.is_row:
             raise IntsimError(f"lanes={lanes}: this unit works element by element; instantiate it several times")
         super().__init__(unit, lanes=lanes)
@@ -203,6 +205,8 @@ class DISigmoid(_Gated):
     ``sustained(n)`` is ``w = ceil(n / lanes)``, 2 at least.
     """
 
+    unit: gated.DISigmoid
+
     x_port = "x"
 
 
@@ -210,9 +214,11 @@ class DISigmoid(_Gated):
 class DISwiGLU(_Gated):
     """:class:`intsim.nonlinear.gated.DISwiGLU`, in the two frames as :class:`DISigmoid`, with alpha smoothing."""
 
+    unit: gated.DISwiGLU
+
     x_port = "gate"
 
-    def __init__(self, unit: Unit, *, lanes: int = 1):
+    def __init__(self, unit: gated.DISwiGLU, *, lanes: int = 1):
         self.alpha = unit.alpha
         super().__init__(unit, lanes=lanes)
 

@@ -8,6 +8,7 @@ short row: see ``pace``.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from amaranth.hdl import C, Module, Mux, Value, signed, unsigned
 from amaranth.lib import wiring
@@ -24,7 +25,6 @@ from hdl.parts.trees import levels, total
 from hdl.registry import realises
 from intsim.nonlinear import layernorm
 from intsim.rounding import TIES_TO_EVEN, TO_NEG, TO_ZERO, Rounding
-from intsim.unit import Unit
 
 __all__ = ["IBertLayerNorm", "IViTLayerNorm", "centred"]
 
@@ -49,12 +49,14 @@ class _LayerNorm(RowComponent):
     lanes : elements per transfer
     """
 
+    unit: Any
+
     passes = 2
     mode: Rounding
     halving: Rounding
     drop: int
 
-    def __init__(self, unit: Unit, *, lanes: int = 1):
+    def __init__(self, unit: Any, *, lanes: int = 1):
         super().__init__(unit, lanes=lanes)
         self._x = shape_of(unit.x)
         self._d_bits = self._x.width + 1 + (not self._x.signed)
@@ -116,9 +118,11 @@ def _factor(dividend: int, d_bits: int, factor_bits: int) -> IterativeDivider:
 class IViTLayerNorm(_LayerNorm):
     """:class:`intsim.nonlinear.layernorm.IViTLayerNorm`, both profiles."""
 
+    unit: layernorm.IViTLayerNorm
+
     drop = 0
 
-    def __init__(self, unit: Unit, *, lanes: int = 1):
+    def __init__(self, unit: layernorm.IViTLayerNorm, *, lanes: int = 1):
         tvm = unit.profile == "ivit_tvm"
         self.mode, self.halving = (TO_ZERO, TO_ZERO) if tvm else (TIES_TO_EVEN, TO_NEG)
         super().__init__(unit, lanes=lanes)
@@ -152,6 +156,8 @@ class IViTLayerNorm(_LayerNorm):
 @realises(layernorm.IBertLayerNorm)
 class IBertLayerNorm(_LayerNorm):
     """:class:`intsim.nonlinear.layernorm.IBertLayerNorm`, with the exact root by digit recurrence."""
+
+    unit: layernorm.IBertLayerNorm
 
     mode, halving = TIES_TO_EVEN, TO_NEG
 

@@ -7,6 +7,7 @@ pipelined, one lane each, so a word leaves per cycle.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from amaranth.hdl import C, Module, Mux, Shape, Value, signed, unsigned
 from amaranth.lib import wiring
@@ -22,13 +23,14 @@ from hdl.parts.trees import Fold, count, levels, total
 from hdl.registry import realises
 from intsim.nonlinear import norm
 from intsim.rounding import TIES_AWAY, TIES_TO_EVEN
-from intsim.unit import Unit
 
 __all__ = ["DINorm", "L1Norm"]
 
 
 class _Centring(RowComponent):
     """Base of both: an optional pass that subtracts the row's rounded mean."""
+
+    unit: Any
 
     _centre: bool
     _x: Shape  # of the elements that are centred
@@ -72,7 +74,9 @@ class DINorm(_Centring):
     lanes : elements per transfer
     """
 
-    def __init__(self, unit: Unit, *, lanes: int = 1):
+    unit: norm.DINorm
+
+    def __init__(self, unit: norm.DINorm, *, lanes: int = 1):
         super().__init__(unit, lanes=lanes)
         self._factor_bits = max(unit.factors).bit_length()
         x_bits = unit.x.bits + (not unit.x.signed)
@@ -173,7 +177,9 @@ class DINorm(_Centring):
 class L1Norm(_Centring):
     """:class:`intsim.nonlinear.norm.L1Norm`: two passes, centred three; times as for :class:`DINorm`."""
 
-    def __init__(self, unit: Unit, *, lanes: int = 1):
+    unit: norm.L1Norm
+
+    def __init__(self, unit: norm.L1Norm, *, lanes: int = 1):
         super().__init__(unit, lanes=lanes)
         self._x = shape_of(unit.x)
         self._centre = unit.center

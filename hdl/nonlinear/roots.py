@@ -11,7 +11,6 @@ from hdl.parts.divider import IterativeDivider
 from hdl.parts.isqrt import IterativeSqrt
 from hdl.registry import realises
 from intsim.nonlinear import roots
-from intsim.unit import Unit
 
 __all__ = ["ISqrt", "NewtonRoot", "NewtonSqrt", "Reciprocal"]
 
@@ -23,7 +22,9 @@ NEWTON_START = 1 << 16
 class ISqrt(UnitComponent):
     """:class:`intsim.nonlinear.roots.ISqrt`: latency ``ceil(bits / 2) + 1``, interval one more."""
 
-    def __init__(self, unit: Unit):
+    unit: roots.ISqrt
+
+    def __init__(self, unit: roots.ISqrt):
         super().__init__(unit)
         self._root = IterativeSqrt(unit.inputs["x"].bits)
         self.latency, self.interval = self._root.latency, self._root.interval
@@ -108,7 +109,9 @@ class NewtonRoot(wiring.Component):
 class NewtonSqrt(UnitComponent):
     """:class:`intsim.nonlinear.roots.NewtonSqrt`; latency and interval of :class:`NewtonRoot`."""
 
-    def __init__(self, unit: Unit):
+    unit: roots.NewtonSqrt
+
+    def __init__(self, unit: roots.NewtonSqrt):
         super().__init__(unit)
         self._root = NewtonRoot(unit.inputs["x"].bits)
         self.latency, self.interval = self._root.latency, self._root.interval
@@ -131,7 +134,9 @@ class Reciprocal(UnitComponent):
     radix : 2 or 4, quotient bits per cycle 1 or 2
     """
 
-    def __init__(self, unit: Unit, *, radix: int = 4):
+    unit: roots.Reciprocal
+
+    def __init__(self, unit: roots.Reciprocal, *, radix: int = 4):
         super().__init__(unit)
         self._divider = IterativeDivider(unit.bits + 1, unit.inputs["x"].bits, radix=radix)
         self.latency, self.interval = self._divider.latency, self._divider.interval

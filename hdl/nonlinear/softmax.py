@@ -7,6 +7,7 @@ reciprocal of the sum, computed once per row by an iterative divider.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from amaranth.hdl import C, Cat, Module, Mux, Shape, Signal, Value, signed, unsigned
 from amaranth.lib import data, stream, wiring
@@ -33,7 +34,6 @@ from intsim.nonlinear import softmax
 from intsim.nonlinear.constants import DI_K_MAX, di_period
 from intsim.nonlinear.softmax_rows import E16_MAX, INT32_MAX
 from intsim.rounding import TIES_TO_EVEN, TO_NEG
-from intsim.unit import Unit
 
 __all__ = ["DIClippedSoftmax", "IBertSoftmax", "Shiftmax"]
 
@@ -70,11 +70,13 @@ class _ReciprocalSoftmax(RowComponent):
     lanes : elements per transfer
     """
 
+    unit: Any
+
     passes = 2
     dividend: int
     drop: int
 
-    def __init__(self, unit: Unit, *, lanes: int = 1):
+    def __init__(self, unit: Any, *, lanes: int = 1):
         super().__init__(unit, lanes=lanes)
         self._factor_bits = self._largest_factor.bit_length()
         self._divisor_bits = self._limit.bit_length()
@@ -151,6 +153,8 @@ class _ReciprocalSoftmax(RowComponent):
 class Shiftmax(_ReciprocalSoftmax):
     """:class:`intsim.nonlinear.softmax.Shiftmax`, both profiles."""
 
+    unit: softmax.Shiftmax
+
     dividend = INT32_MAX
 
     @property
@@ -182,6 +186,8 @@ class Shiftmax(_ReciprocalSoftmax):
 @realises(softmax.IBertSoftmax)
 class IBertSoftmax(_ReciprocalSoftmax):
     """:class:`intsim.nonlinear.softmax.IBertSoftmax`: the 16-bit requantisation stands in the second pass."""
+
+    unit: softmax.IBertSoftmax
 
     dividend = 1 << 32
 
@@ -244,9 +250,11 @@ class DIClippedSoftmax(RowComponent):
     lanes : elements per transfer
     """
 
+    unit: softmax.DIClippedSoftmax
+
     passes = 2
 
-    def __init__(self, unit: Unit, *, lanes: int = 1):
+    def __init__(self, unit: softmax.DIClippedSoftmax, *, lanes: int = 1):
         super().__init__(unit, lanes=lanes)
         self._x = shape_of(unit.x)
         self._low = signed(unit.x.bits + (not unit.x.signed))

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from intsim.formats import Int
+from intsim.linear.dynamic import DynamicRequantize
 from intsim.nonlinear.activations import HardSwish, IBertGELU, ShiftGELU, SquaredReLU
 from intsim.nonlinear.base import non_positive
 from intsim.nonlinear.exp import DIExp, IBertExp, ShiftExp
 from intsim.nonlinear.gated import DISigmoid, DISwiGLU
 from intsim.nonlinear.layernorm import IBertLayerNorm, IViTLayerNorm
-from intsim.nonlinear.softmax import IBertSoftmax, Shiftmax
-from intsim.rounding import TIES_TO_EVEN
+from intsim.nonlinear.norm import DINorm, L1Norm
+from intsim.nonlinear.softmax import DIClippedSoftmax, IBertSoftmax, Shiftmax
+from intsim.rounding import TIES_AWAY, TIES_TO_EVEN, TIES_TO_POS
 
 __all__ = ["ELEMENTWISE", "ROWS"]
 
@@ -55,4 +57,15 @@ ROWS = {
     "ivit_layernorm_tvm": IViTLayerNorm(BIAS, "ivit_tvm", max_row=7, x=Int(12)),
     "ibert_layernorm": IBertLayerNorm(max_row=64, x=Int(16)),
     "ibert_layernorm_shift": IBertLayerNorm(BIAS, 3, max_row=7, x=Int(22)),
+    "rms_norm": DINorm(max_row=64, x=Int(8)),
+    "di_layernorm_channels": DINorm((200, 131, 255, 128, 180), (8, 9, 7, 8, 8), center=True, max_row=5, x=Int(8)),
+    "l1_norm": L1Norm(max_row=64, x=Int(8)),
+    "l1_norm_uncentred": L1Norm(center=False, rounding=TIES_TO_EVEN, max_row=64, x=Int(8, signed=False)),
+    "di_softmax": DIClippedSoftmax(241, 12, max_row=64, x=Int(16)),
+    "di_softmax_headroom": DIClippedSoftmax(241, 12, 15, 8, "headroom", rounding=TIES_AWAY, max_row=64, x=Int(16)),
+    "di_softmax_literal": DIClippedSoftmax(60_000, 30, exp="literal", masked=False, max_row=64, x=Int(32)),
+    "requantize": DynamicRequantize(37, 30, max_row=64, x=Int(32)),
+    "requantize_without_zero": DynamicRequantize(
+        3001, 40, 6, include_zero=False, rounding=TIES_TO_POS, max_row=64, x=Int(16)
+    ),
 }

@@ -48,8 +48,14 @@ def shaped_rows(unit, n: int) -> tuple[np.ndarray, ...]:
     return tuple(rows.astype(fmt.dtype) for rows, fmt in zip(padded, unit.inputs.values(), strict=True))
 
 
+def joined(answer, rows: int) -> np.ndarray:
+    """All output ports side by side; one value per row, or one per element."""
+    ports = answer if isinstance(answer, tuple) else (answer,)
+    return np.concatenate([port.astype(np.int64).reshape(rows, -1) for port in ports], axis=1)
+
+
 def compare(unit, device, columns, **options) -> int:
-    got, expected = device(*columns, **options), unit(*columns)
+    got, expected = (joined(side, len(columns[0])) for side in (device(*columns, **options), unit(*columns)))
     wrong = np.flatnonzero((got != expected).any(axis=1))
     assert wrong.size == 0, (wrong.size, [column[wrong[0]] for column in columns], got[wrong[0]], expected[wrong[0]])
     return len(columns[0])
