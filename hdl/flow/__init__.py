@@ -1,13 +1,15 @@
 """From a unit to checked hardware: Verilog, simulation, verification, synthesis, place and route."""
 
+from hdl.flow.c_model import export_c
 from hdl.flow.delivery import verilog
 from hdl.flow.emission import rtl
 from hdl.flow.placement import place
 from hdl.flow.simulation import model
 from hdl.flow.synthesis import synth
+from hdl.flow.vector_files import vectors
 from hdl.flow.verification import verify
 
-__all__ = ["model", "place", "prove", "rtl", "specifies", "synth", "verify", "verilog"]
+__all__ = ["export_c", "model", "place", "prove", "rtl", "specifies", "synth", "vectors", "verify", "verilog"]
 
 
 def __getattr__(name: str):

@@ -316,7 +316,7 @@ def _adapter(top: str, design: Design, ports: PortMap, inputs: Packing, outputs:
 def _literal(value: int | str) -> str:
     """A parameter as Verilog: numbers as they stand, anything else that is no number quoted."""
     if isinstance(value, int) or re.fullmatch(r"-?\d+|\d*'s?[bdhoBDHO][0-9a-fA-F_]+", value):
-        return str(value)
+        return str(int(value)) if isinstance(value, int) else value
     return '"' + value.strip('"').replace('"', '\\"') + '"'
 
 

@@ -36,6 +36,7 @@ class Stimulus:
     seed : of the random part
     vectors : random inputs (elements for a row unit) where not every input can be tried
     row_length : the only length of rows, for a design that takes no other
+    limit : input combinations up to which all are tried
 
     Attributes
     ----------
@@ -47,6 +48,7 @@ class Stimulus:
     seed: int = 0
     vectors: int = LIMIT
     row_length: int | None = None
+    limit: int = LIMIT
 
     @property
     def _only_length(self) -> int | None:
@@ -73,14 +75,14 @@ class Stimulus:
 
     @property
     def exhaustive(self) -> bool:
-        return self._elements <= LIMIT
+        return self._elements <= self.limit
 
     @property
     def _elements(self) -> int:
         if not self.unit.is_row:
             return self.combinations
         if self._lengths[-1] > 24:
-            return LIMIT + 1
+            return self.limit + 1
         return sum(n * self.combinations**n for n in self._lengths)
 
     @property

@@ -28,13 +28,13 @@ Simulator = Annotated[str, typer.Option("--simulator", help="cxxrtl or verilator
 Folder = Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Folder to write to.")]
 
 
-def settings(given: list[str]) -> dict[str, Any]:
+def settings(given: list[str], option: str = "--set") -> dict[str, Any]:
     """``["stages=6", "memory=block"]`` as keyword arguments; numbers, ``yes`` and ``no`` become Python's."""
     found: dict[str, Any] = {}
     for item in given:
         name, equals, value = item.partition("=")
         if not equals or not name.isidentifier():
-            raise IntsimError(f"--set {item}: expected NAME=VALUE, such as --set stages=6")
+            raise IntsimError(f"{option} {item}: expected NAME=VALUE, such as {option} stages=6")
         found[name] = _value(value)
     return found
 

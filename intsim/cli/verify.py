@@ -19,15 +19,29 @@ def command(
     unit: UnitArgument,
     rtl: Annotated[
         list[Path],
-        typer.Option(
-            "--rtl", metavar="FILE", help="Check this Verilog, with the same ports, instead; may be repeated."
-        ),
+        typer.Option("--rtl", metavar="FILE", help="Check this Verilog or SystemVerilog instead; may be repeated."),
     ] = [],  # noqa: B006  (Typer copies it)
     top: Annotated[str | None, typer.Option(help="Its top module; by default the unit's name.")] = None,
+    param: Annotated[
+        list[str],
+        typer.Option(
+            "--param", metavar="NAME=VALUE", help="Parameter of its top module; may be repeated.", show_default=False
+        ),
+    ] = [],  # noqa: B006
+    ports: Annotated[
+        Path | None,
+        typer.Option(metavar="MAP.toml", help="How its ports are connected, if not like those of `intsim rtl`."),
+    ] = None,
     simulator: Simulator = "cxxrtl",
     vectors: Annotated[int | None, typer.Option(help="Random inputs where not every input can be tried.")] = None,
     seed: Annotated[int, typer.Option(help="Of the random inputs.")] = 0,
     option: Settings = [],  # noqa: B006
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o", "--output", metavar="DIR", help="Folder for waveforms (VCD, SVG) of the smallest failing input."
+        ),
+    ] = None,
     json: AsJson = False,
 ) -> None:
     """Compare the RTL with the golden model: every input up to 2^24, else at least 2^24 vectors, hard ones first.
@@ -38,8 +52,9 @@ def command(
     """
     found = resolve(unit)
     given = settings(option) | ({"vectors": vectors} if vectors is not None else {})
+    design = {"rtl": rtl or None, "top": top, "params": settings(param, "--param") or None, "ports": ports}
     with console.progress("verifying") as advance:
-        result = flow().verify(found, simulator, rtl=rtl or None, top=top, seed=seed, progress=advance, **given)
+        result = flow().verify(found, simulator, seed=seed, progress=advance, output=output, **design, **given)
     if json:
         console.emit(result)
     else:
@@ -64,3 +79,7 @@ def _print(result: dict[str, Any]) -> None:
     )
     for miss in result["first"]:
         console.facts("", miss)
+    if result["smallest"]:
+        console.facts("smallest failing input", result["smallest"])
+    for kind, path in result.get("waveforms", {}).items():
+        console.facts("", {kind: path})
