@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import z3
@@ -61,17 +62,18 @@ class _Product:
     right: _Operand
     unknown: z3.BitVecRef
 
-    @property
-    def range(self) -> tuple[int, int]:
-        corners = [x * y for x in self.left.range for y in self.right.range]
-        return min(corners), max(corners)
-
 
 class Products:
-    """Replaces products by unknowns, and knows the facts about them."""
+    """Replaces products by unknowns, and knows the facts about them.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    ranges : expressions whose values are assumed to lie in a range narrower than their bits, with that range
+    """
+
+    def __init__(self, ranges: Iterable[tuple[z3.BitVecRef, tuple[int, int]]] = ()) -> None:
         self._known: dict[tuple, _Product] = {}
+        self._ranges = [(z3.simplify(bits), limits) for bits, limits in ranges]
         self._rewrite = Rewriter(self._replaced)
 
     def hide(self, expression: z3.ExprRef) -> z3.ExprRef:
@@ -98,13 +100,20 @@ class Products:
         """What is known about the unknowns: true of the real products."""
         found = []
         for product in self._known.values():
-            lo, hi = product.range
+            corners = [x * y for x in self._range(product.left) for y in self._range(product.right)]
+            lo, hi = min(corners), max(corners)
             found += [product.unknown >= lo, product.unknown <= hi]
         for one, other in itertools.combinations(self._known.values(), 2):
             found += _equal_operands(one, other)
         for product in self._known.values():
             found += self._by_digits(product)
         return found
+
+    def _range(self, operand: _Operand) -> tuple[int, int]:
+        for bits, limits in self._ranges:
+            if bits.eq(operand.core):
+                return limits
+        return operand.range
 
     def definitions(self) -> list[z3.BoolRef]:
         """The unknowns as what they stand for."""

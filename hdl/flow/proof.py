@@ -218,7 +218,10 @@ def _differs_on(unit: Unit, question: _Question, way: Way, timeout: float) -> z3
     conditions, outputs = way
     wrong = z3.Or(*(fit(outputs[port].bits, bits.size()) != bits for port, bits in question.outputs.items()))
     exact = [*question.assumptions, *conditions, wrong]
-    products = Products()
+    ranges = [
+        (bits, (fmt.lo, fmt.hi)) for fmt, bits in zip(unit.inputs.values(), question.inputs.values(), strict=True)
+    ]
+    products = Products(ranges)
     hidden = [*(products.hide(formula) for formula in exact), *products.facts()]
     if _asked(hidden, timeout, unit) is None:
         return None
