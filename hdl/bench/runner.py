@@ -20,12 +20,27 @@ from hdl.flow import tools
 from hdl.flow.emission import rtl as emit
 from hdl.registry import create
 from intsim.errors import IntsimError
+from intsim.files import write_text
 from intsim.unit import Unit
 
 __all__ = ["BenchFailed", "Results", "run"]
 
 _BUILD_ARGS = ["-Wno-fatal", "-Wno-lint", "-Wno-style", "-CFLAGS", "-O2"]
 _TIMESCALE = ("1ns", "1ns")
+
+
+# Stands before the compiler (make's OBJCACHE) and keeps the objects of Verilator's own sources: they are the same for
+# every design and take most of a build's time.
+_KEEP_OBJECTS = """\
+kept="{folder}/$(printf '%s\\n' "$@" | cksum | tr ' ' -).o"
+for word; do
+  case "$previous" in -o) object="$word";; esac
+  previous="$word"
+done
+case "$previous" in */include/verilated*.cpp) ;; *) exec "$@";; esac
+[ -f "$kept" ] && exec cp "$kept" "$object"
+"$@" && cp "$object" "$kept.$$" && mv "$kept.$$" "$kept"
+"""
 
 
 class BenchFailed(IntsimError):
@@ -142,6 +157,7 @@ def _build(top: str, text: str) -> Path:
         made = folder / "build"
         log = folder / "build.log"
         with _environment(), contextlib.redirect_stdout(io.StringIO()):
+            os.environ["OBJCACHE"] = f"sh {_object_keeper(home)}"
             try:
                 get_runner("verilator").build(
                     sources=[source],
@@ -162,6 +178,15 @@ def _build(top: str, text: str) -> Path:
         except OSError:  # another process was faster
             shutil.rmtree(staged, ignore_errors=True)
     return target
+
+
+def _object_keeper(home: Path) -> Path:
+    folder = home / "-".join(["objects", *(f"{k}-{v}" for k, v in sorted(_versions().items()))])
+    folder.mkdir(parents=True, exist_ok=True)
+    script = folder / "keep-objects"
+    if not script.is_file():
+        write_text(script, _KEEP_OBJECTS.format(folder=folder))
+    return script
 
 
 def _versions() -> dict[str, str]:
