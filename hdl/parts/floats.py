@@ -123,3 +123,53 @@ def difference(pipe: Pipeline, name: str, a: Unpacked, b: Unpacked, width: int, 
     put("top", get("exponent") + index)
     pipe.cut(cuts[3])
     return -(window - bits) - (width - 1)
+
+
+def add_rounded(pipe: Pipeline, fmt: Minifloat, *, room: int, saturating: bool = False) -> None:
+    """Name ``y``: the code of a product plus a word, rounded once, ties to even; an exact zero is +0.
+
+    Takes the pipeline's values ``product`` (a magnitude), ``product_sign``, ``product_top`` (the biased exponent of
+    its highest place, signed) and ``word`` (a finite code). Registers stand at the cuts ``distance``, ``align``,
+    ``sum``, ``magnitude``, ``lead`` and ``result``.
+
+    Parameters
+    ----------
+    room : bits of the adder before its carry; two more than the product if that is normalised, else so many more
+        as leave the word's bits in it where the product has leading zeros
+    saturating : whether a result can pass the largest number, and becomes it
+    """
+    s = pipe.values
+    bits = len(s.product)
+    apart = unpack(s.word, fmt).exponent - s.product_top
+    none = ~s.product.any()
+    s.larger = none | ~apart[-1]  # the word has the higher place
+    s.distance = Mux(none, 0, Mux(apart[-1], -apart, apart))[: len(apart)]
+    pipe.cut("distance")
+    word = unpack(s.word, fmt)
+    significand = Cat(C(0, room - len(word.significand)), word.significand)
+    product = Cat(C(0, room - bits), s.product)
+    moved, lost = right_with_sticky(Mux(s.larger, product, significand), s.distance)
+    s.moved = Cat(lost, moved)
+    s.kept = Cat(C(0, 1), Mux(s.larger, significand, product))
+    s.top = Mux(s.larger, word.exponent, s.product_top)[: max(len(word.exponent) + 1, len(s.product_top) - 1)]
+    s.first_sign = Mux(s.larger, s.word[-1], s.product_sign)
+    s.unlike = s.word[-1] != s.product_sign
+    pipe.cut("align")
+    s.sum = Mux(s.unlike, s.kept - s.moved, s.kept + s.moved)[: room + 3].as_signed()
+    pipe.cut("sum")
+    s.turned = s.sum[-1]
+    s.magnitude = Mux(s.sum[-1], -s.sum, s.sum)[: room + 2]
+    pipe.cut("magnitude")
+    _, index = normalise(s.magnitude)
+    # to the top, but no further than the lowest exponent allows: then the result is subnormal
+    wanted = room + 1 - index
+    s.move = Mux(wanted > s.top, s.top, wanted)[: room.bit_length()]
+    pipe.cut("lead")
+    placed = (s.magnitude << s.move)[: room + 2]
+    field = (s.top - s.move)[: len(s.top)]  # one less than the exponent field
+    kept, half, rest = placed[-fmt.fraction - 1 :], placed[-fmt.fraction - 2], placed[: -fmt.fraction - 2].any()
+    code = Cat(C(0, fmt.fraction), field) + kept + (half & (kept[0] | rest))
+    if saturating:
+        code = Mux(code > fmt.largest, fmt.largest, code)
+    s.y = Cat(code[: fmt.bits - 1], (s.first_sign ^ s.turned) & s.magnitude.any())
+    pipe.cut("result")

@@ -10,15 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from amaranth.hdl import Array, C, Cat, Const, Module, Mux, Value, signed
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Value, signed
 
 from hdl.component import UnitComponent, shape_of
 from hdl.parts.floats import (
     Unpacked,
+    add_rounded,
     constant,
     difference,
     normalise,
-    right_with_sticky,
     sort_key,
     sorted_constant,
     unpack,
@@ -160,48 +160,12 @@ class FloatNLI(UnitComponent):
         """``left + t * step``, rounded once."""
         fmt, s, width = self.unit.y, pipe.values, self.unit.width
         s.product = s.t_m * s.step_m
-        # exponents of the highest places, biased as the format's field: of the product and of the left word
         offset = -3 * width + 1 + self._step_offset - fmt.fraction + 2 * width - 1
         s.product_top = (s.t_top + s.step_top + offset).as_signed()
-        s.unlike = s.left[-1] != s.step_sign
+        s.product_sign = s.step_sign
+        s.word = s.left
         pipe.cut("product")
-        apart = unpack(s.left, fmt).exponent - s.product_top
-        s.none = ~s.product.any()
-        s.larger = s.none | ~apart[-1]  # the left word has the higher place
-        s.distance = Mux(s.none, 0, Mux(apart[-1], -apart, apart))[: len(apart)]
-        pipe.cut("distance")
-        room = 2 * width + 2
-        left = unpack(s.left, fmt)
-        word = Cat(C(0, room - fmt.fraction - 1), left.significand)
-        product = Cat(C(0, 2), s.product)
-        moved, lost = right_with_sticky(Mux(s.larger, product, word), s.distance)
-        s.moved = Cat(lost, moved)
-        s.kept = Cat(C(0, 1), Mux(s.larger, word, product))
-        s.top = Mux(s.larger, left.exponent, s.product_top)[: _bits(fmt.exponent)]
-        s.sign = Mux(s.larger, s.left[-1], s.step_sign)
-        pipe.cut("align")
-        s.sum = Mux(s.unlike, s.kept - s.moved, s.kept + s.moved)[: room + 3].as_signed()
-        pipe.cut("sum")
-        s.turned = s.sum[-1]
-        s.magnitude = Mux(s.sum[-1], -s.sum, s.sum)[: room + 2]
-        pipe.cut("magnitude")
-        _, index = normalise(s.magnitude)
-        # to the top, but no further than the lowest exponent allows: then the result is subnormal
-        wanted = room + 1 - index
-        s.move = Mux(wanted > s.top, s.top, wanted)[: room.bit_length()]
-        pipe.cut("lead")
-        placed = (s.magnitude << s.move)[: room + 2]
-        field = (s.top - s.move)[: fmt.exponent]  # one less than the exponent field
-        kept, half, rest = placed[-fmt.fraction - 1 :], placed[-fmt.fraction - 2], placed[: -fmt.fraction - 2].any()
-        up = half & (kept[0] | rest)
-        code = (Cat(C(0, fmt.fraction), field) + kept + up)[: fmt.bits - 1]
-        s.y = Cat(code, (s.sign ^ s.turned) & s.magnitude.any())
-        pipe.cut("result")
-
-
-def _bits(exponent: int) -> int:
-    """Bits of the larger of two biased exponents, one of which may exceed the field by a carry."""
-    return exponent + 1
+        add_rounded(pipe, fmt, room=2 * width + 2)
 
 
 def _select(constants: Sequence[int], index: Value, bits: int | None = None) -> Value:

@@ -56,7 +56,7 @@ def cost_of(unit: Unit) -> tuple[int, int, int, int, str]:
         exponent_bits = max((max(unit.exponents) - min(unit.exponents)).bit_length(), 1)
         registers = len(unit.cuts) * unit.x.bits + unit.intervals * (unit.width + exponent_bits)
         words = len(unit.table)
-        return words, words * unit.y.bits, registers, unit.intervals, " + ".join([f"{unit.width}x{unit.width}"] * 2)
+        return words, words * unit.y.bits, registers, len(unit.cuts), " + ".join([f"{unit.width}x{unit.width}"] * 2)
     if isinstance(unit, FloatPWL):
         words = 2 * unit.segments
         bits = unit.y.fraction + 1

@@ -1,0 +1,83 @@
+"""The table of slopes and intercepts on floating point: a comparator for every breakpoint, one multiply-add."""
+
+from __future__ import annotations
+
+from amaranth.hdl import C, Cat, Module, Mux, Value, unsigned
+
+from hdl.component import UnitComponent
+from hdl.parts.floats import add_rounded, sort_key, sorted_constant, unpack
+from hdl.parts.pipeline import Pipeline, choose_cuts
+from hdl.registry import realises
+from hdl.tables.memory import Table, check_kind
+from intsim import tables
+
+__all__ = ["FloatPWL"]
+
+# Where the engine may be cut, the most useful cut first.
+CUTS = (
+    "table", "product", "sum", "compare", "align", "address", "lead", "words", "magnitude", "distance", "result",
+    "input",
+)  # fmt: skip
+
+
+@realises(tables.FloatPWL)
+class FloatPWL(UnitComponent):
+    """Streaming hardware of :class:`intsim.tables.FloatPWL`: one result per cycle.
+
+    Parameters
+    ----------
+    unit : intsim.tables.FloatPWL
+    stages : depth of the pipeline, 1 to 12: the first `stages` cuts of :data:`CUTS` are registers
+    memory : of slopes and intercepts: ``"block"``, ``"logic"`` or ``"registers"``. Breakpoints are constants of the
+        comparators, as in the NLI engine.
+
+    Attributes
+    ----------
+    latency : equals `stages`
+    """
+
+    unit: tables.FloatPWL
+
+    def __init__(self, unit: tables.FloatPWL, *, stages: int = 12, memory: str = "block"):
+        super().__init__(unit)
+        self._cuts = choose_cuts(CUTS, stages)
+        self.latency = stages
+        self.memory = check_kind(memory)
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        unit, x, y = self.unit, self.unit.x, self.unit.y
+        words = [slope | intercept << y.bits for slope, intercept in zip(unit.slopes, unit.intercepts, strict=True)]
+        m.submodules.table = table = Table(words, unsigned(2 * y.bits), self.memory)
+        pipe = Pipeline(m, self.i, self.o, cuts=self._cuts, ready=table.ready)
+        s = pipe.values
+        s.x = pipe.payload.x
+        pipe.cut("input")
+        s.nan = s.x[:-1] > x.infinity
+        infinite = s.x[:-1] == x.infinity
+        s.code = Cat(Mux(infinite, x.largest, s.x[:-1]), s.x[-1])
+        key = sort_key(s.x)
+        s.reached = Cat(key >= sorted_constant(b, x) for b in unit.breaks)
+        pipe.cut("compare")
+        s.address = _ones(s.reached)
+        pipe.cut("address")
+        pipe.read("pair", table.read_port(), s.address)
+        pipe.cut("table")
+        pipe.cut("words")
+        slope, number = unpack(s.pair[: y.bits], y), unpack(s.code, x)
+        s.product = slope.significand * number.significand
+        offset = 1 + y.fraction + x.fraction - y.fraction - x.bias - x.fraction
+        s.product_top = (slope.exponent + number.exponent + offset).as_signed()
+        s.product_sign = slope.sign ^ number.sign
+        s.word = s.pair[y.bits :]
+        pipe.cut("product")
+        add_rounded(pipe, y, room=2 * len(s.product) + y.fraction, saturating=True)
+        pipe.end(y=Mux(s.nan, y.nan, s.y))
+        return m
+
+
+def _ones(bits: Value) -> Value:
+    """How many of `bits` are set, where those set are the lowest ones."""
+    if not len(bits):
+        return C(0, 1)
+    return Cat(bits[(1 << j) - 1 :: 1 << j].xor() for j in range(len(bits).bit_length()))
