@@ -144,7 +144,8 @@ def _build(top: str, text: str) -> Path:
     """A folder with the compiled simulation; one per design, flags and tool versions, kept."""
     from cocotb_tools.runner import get_runner
 
-    recipe = [top, text, *_BUILD_ARGS, *_TIMESCALE, *(f"{k} {v}" for k, v in _versions().items())]
+    # The simulation finds cocotb's libraries by the path they had when it was built.
+    recipe = [top, text, *_BUILD_ARGS, *_TIMESCALE, sys.prefix, *(f"{k} {v}" for k, v in _versions().items())]
     key = hashlib.sha256("\0".join(recipe).encode()).hexdigest()[:32]
     home = tools.cache() / "bench"
     target = home / f"{top}-{key}"
