@@ -14,6 +14,8 @@ from intsim.cli.units import resolve
 
 __all__ = ["command"]
 
+_SHOWN = 3  # mismatches printed; JSON has more
+
 
 def command(
     unit: UnitArgument,
@@ -77,8 +79,10 @@ def _print(result: dict[str, Any]) -> None:
             "sha256": result["sha256"],
         },
     )
-    for miss in result["first"]:
+    for miss in result["first"][:_SHOWN]:
         console.facts("", miss)
+    if result["mismatches"] > _SHOWN:
+        console.facts("", {"...": f"{len(result['first'])} with --json"})
     if result["smallest"]:
         console.facts("smallest failing input", result["smallest"])
     for kind, path in result.get("waveforms", {}).items():

@@ -9,14 +9,12 @@ import pytest
 from flow_units import FromFirst, Mean, Total
 
 from hdl import flow
-from hdl.flow import tools
 from hdl.flow.c_source import Translator
 from hdl.flow.stimulus import Stimulus
 from intsim import catalogue
 from intsim.errors import IntsimError
 from intsim.exact import exact, run
-from intsim.formats import Fixed, Int
-from intsim.tables import NLI
+from intsim.formats import Int
 from intsim.unit import Unit
 
 STRICT = ["-std=c99", "-O1", "-Wall", "-Wextra", "-Werror", "-Wno-unused-function", "-Wno-unused-parameter"]
@@ -157,48 +155,3 @@ class Wide(Constructs):
 def test_unsigned_64_bit_ports(tmp_path):
     with pytest.raises(IntsimError, match="y: u64 does not fit int64_t"):
         flow.export_c(Wide(), tmp_path)
-
-
-def test_dpi_testbench(tmp_path):
-    """The C model and the emitted Verilog side by side in a Verilator testbench, compared on random inputs."""
-    unit = NLI.design("sigmoid", x=Fixed(12, 8), y=Fixed(12, 10), intervals=4, bins=8, solver="equal")
-    flow.verilog(unit, tmp_path)
-    flow.export_c(unit, tmp_path)
-    (tmp_path / "dpi_tb.sv").write_text("""
-`timescale 1ns / 1ps
-`include "nli_sigmoid_dpi.svh"
-module dpi_tb;
-  import nli_sigmoid_pkg::*;
-  logic clk = 0, rst = 1;
-  always #5 clk = ~clk;
-  logic valid = 0, out_valid;
-  x_t x = '0;
-  y_t expected[$];
-  logic [15:0] tdata;
-  int compared = 0;
-  nli_sigmoid dut (.clk(clk), .rst(rst), .s_axis_tdata(16'(x)), .s_axis_tvalid(valid), .s_axis_tready(),
-      .m_axis_tdata(tdata), .m_axis_tvalid(out_valid), .m_axis_tready(1'b1));
-  always @(negedge clk) begin
-    rst = 0;
-    valid = 1;
-    x = x_t'($urandom);
-  end
-  always @(posedge clk) if (!rst) begin
-    if (valid) expected.push_back(y_t'(nli_sigmoid(longint'(x))));
-    if (out_valid) begin
-      if (y_t'(tdata) !== expected.pop_front()) $fatal(1, "differs");
-      compared++;
-      if (compared == 5000) begin
-        $display("%0d answers equal", compared);
-        $finish;
-      end
-    end
-  end
-endmodule
-""")
-    files = ["nli_sigmoid_pkg.sv", "nli_sigmoid.v", "dpi_tb.sv", "nli_sigmoid.c"]
-    tools.verilator(
-        ["--binary", "--timing", "-Wno-fatal", "-CFLAGS", "-O0", "--top-module", "dpi_tb", *files], tmp_path
-    )
-    done = subprocess.run([tmp_path / "obj_dir" / "Vdpi_tb"], capture_output=True, text=True, check=False)
-    assert "5000 answers equal" in done.stdout, done.stderr
