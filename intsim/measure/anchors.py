@@ -13,7 +13,7 @@ from intsim.tables import ExponentTable, FloatNLI, FloatPWL, RangeReduced, funct
 from intsim.tables.design.float_cuts import FloatProblem, exact_error, solve
 from intsim.unit import Unit
 
-__all__ = ["FUNCTIONS", "Compared", "ablation", "compare_tables", "cost_of"]
+__all__ = ["FUNCTIONS", "Compared", "ablation", "compare_tables", "cost_of", "markdown"]
 
 FUNCTIONS = ("exp", "gelu", "hardswish", "mish", "reciprocal", "rsqrt", "sigmoid", "silu", "tanh")
 _KINDS = ("nli_{}_f16", "pwl16_{}_f16", "pwl256_{}_f16", "exponent_{}_f16", "range_reduced_{}_f16")
@@ -119,3 +119,25 @@ def _error_at(problem: FloatProblem, knots: np.ndarray) -> float:
     """Mean relative error of chords between any knots."""
     chords = np.interp(problem.xs, knots, problem.function(knots))
     return float((np.abs(chords - problem.f) * problem.weight).mean())
+
+
+def markdown() -> str:
+    """The comparison of all functions as a table."""
+    head = [
+        "table",
+        "mean relative",
+        "max relative",
+        "words",
+        "memory bits",
+        "register bits",
+        "comparators",
+        "multipliers",
+    ]
+    lines = ["| " + " | ".join(head) + " |", "| --- |" + " ---: |" * (len(head) - 1)]
+    for function in FUNCTIONS:
+        for row in compare_tables(function):
+            figures = (row.words, f"{row.memory_bits:,}", f"{row.register_bits:,}", row.comparators, row.multipliers)
+            lines.append(
+                f"| `{row.name}` | {row.mean:.2e} | {row.maximum:.2e} | " + " | ".join(map(str, figures)) + " |"
+            )
+    return "\n".join(lines)
