@@ -18,6 +18,8 @@ __all__ = ["command"]
 def command(
     unit: UnitArgument,
     output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Folder to write to.")] = Path("report"),
+    device: Annotated[str, typer.Option(help="ECP5 device.")] = "LFE5U-25F",
+    speed: Annotated[int, typer.Option(help="Speed grade: 6, 7 or 8.")] = 6,
     option: Settings = [],  # noqa: B006  (Typer copies it)
     json: AsJson = False,
 ) -> None:
@@ -32,7 +34,7 @@ def command(
     from hdl.flow import report
 
     with console.steps(report.STEPS) as begin:
-        figures = report.gather(found, begin=begin, **settings(option))
+        figures = report.gather(found, device=device, speed=speed, begin=begin, **settings(option))
     paths = report.write(output, [found], [figures], name=found.name, title=found.name)
     if json:
         console.emit(figures)
