@@ -95,6 +95,7 @@ class Pipeline:
         self._i = i
         self._o = o
         self._cuts = cuts
+        self._passed: set[str] = set()
         self._ready = Const(1) if ready is None else ready
         self._valids = [i.valid & self._ready]
         self._signals: dict[str, dict[int, Any]] = {}  # name -> stage -> signal, or a tuple of them
@@ -121,8 +122,10 @@ class Pipeline:
 
     def cut(self, name: str | None = None) -> None:
         """A register boundary. A named one is passed through where `cuts` does not list it."""
-        if name is not None and self._cuts is not None and name not in self._cuts:
-            return
+        if name is not None:
+            self._passed.add(name)
+            if self._cuts is not None and name not in self._cuts:
+                return
         self.stage += 1
         self._valids.append(Signal(name=f"s{self.stage}_valid"))
 
@@ -143,6 +146,9 @@ class Pipeline:
         """Send the result to the output stream: `payload` as a whole, or its fields by name."""
         if self.stage == 0:
             raise IntsimError("a pipeline needs at least one cut: valid must not pass through combinationally")
+        unknown = set(self._cuts or ()) - self._passed
+        if unknown:
+            raise IntsimError(f"the pipeline has no cuts {sorted(unknown)}; known: {', '.join(sorted(self._passed))}")
         m, o = self._m, self._o
         result = Signal(o.payload.shape(), name="result")
         if payload is not None:

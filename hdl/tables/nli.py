@@ -37,8 +37,8 @@ CUTS = (
     "result",
     "input",
     "round",
+    "subtract",
 )
-
 
 # Width to which mantissas may be moved: that of the multipliers in most FPGAs.
 MULTIPLIER = 18
@@ -51,7 +51,7 @@ class NLI(UnitComponent):
     Parameters
     ----------
     unit : intsim.tables.NLI
-    stages : depth of the pipeline, 1 to 14. Values cross a register at the first `stages` cuts of
+    stages : depth of the pipeline, 1 to 15. Values cross a register at the first `stages` cuts of
         :data:`CUTS`; where they are not cut, steps follow each other in one cycle.
     memory : ``"block"`` (clocked read ports: a block RAM, whose read is the pipeline's register at the table),
         ``"logic"`` (a ROM in gates) or ``"registers"`` (flip-flops that reset loads)

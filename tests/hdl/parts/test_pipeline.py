@@ -9,8 +9,8 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 from amaranth.sim import Simulator
+from cones import cone
 
-from hdl.flow import tools
 from hdl.parts.pipeline import Pipeline, choose_cuts
 from intsim import IntsimError
 
@@ -147,26 +147,6 @@ def test_a_reset_empties_the_pipeline():
     assert seen == [(0, 1)] * 10
 
 
-def cone(top, wire):
-    """Ports of `top` on which `wire` depends combinationally: Yosys follows every cell but flip-flops."""
-    with tools.work_folder("cone") as folder:
-        (folder / "design.il").write_text(rtlil.convert(top, emit_src=False))
-        stops = "-$dff,$dffe,$sdff,$sdffe,$sdffce,$_DFF_P_"
-        script = [
-            "read_rtlil design.il",
-            "flatten",
-            "proc",
-            "memory_dff",
-            "memory_map",
-            "opt -full",
-            f"select -assert-min 1 w:{wire}",
-            f"select -set cone w:{wire} %ci*:{stops}",
-            "select -write ports.txt i:* @cone %i",
-        ]
-        tools.yosys("\n".join(script) + "\n", folder)
-        return {line.split("/")[-1] for line in (folder / "ports.txt").read_text().split()}
-
-
 @pytest.mark.parametrize("clocked", [True, False])
 @pytest.mark.parametrize("chosen", [None, ()])
 @pytest.mark.parametrize("wire", ["i__ready", "o__valid", "o__payload"])
@@ -226,6 +206,13 @@ def too_early(pipe, memory):
     pipe.values.word  # noqa: B018
 
 
+def misspelt(pipe, memory):
+    pipe._cuts = {"multply"}
+    pipe.cut()
+    pipe.cut("multiply")
+    pipe.end(pipe.payload)
+
+
 def uncut(pipe, memory):
     pipe.end(pipe.payload)
 
@@ -237,6 +224,7 @@ def uncut(pipe, memory):
         (unknown, "no value 'y' yet; known: x"),
         (too_early, "cut once"),
         (uncut, "at least one cut"),
+        (misspelt, r"no cuts \['multply'\]; known: multiply"),
     ],
 )
 def test_misuse_is_explained(build, message):

@@ -4,6 +4,7 @@ import re
 
 import numpy as np
 import pytest
+from cones import cone
 from table_units import assert_equal, random_nli, simulate
 
 import hdl
@@ -92,6 +93,12 @@ def test_the_golden_models_names_are_in_the_verilog():
     text = hdl.flow.rtl(WORDS16).verilog()
     for name in ("index", "dx", "position", "t", "address", "left", "step"):
         assert re.search(rf"\bs\d+_{name};", text), name
+
+
+@pytest.mark.parametrize(("stages", "memory"), [(1, "block"), (1, "registers"), (12, "block")])
+def test_no_output_depends_combinationally_on_any_input(stages, memory):
+    for wire in ("i__ready", "o__valid", "o__payload"):
+        assert cone(hdl.create(SMALL, stages=stages, memory=memory), wire) == set()
 
 
 @pytest.mark.parametrize("stages", [0, len(CUTS) + 1, True, 2.5])
