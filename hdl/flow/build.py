@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.resources
+import os
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -17,6 +18,8 @@ from intsim.errors import IntsimError
 __all__ = ["SIMULATORS", "Source", "library"]
 
 SIMULATORS = ("cxxrtl", "verilator")
+
+_KEPT = 1000  # compiled models; a few hundred kilobytes each
 
 # CXXRTL would abort the process where a bubble in a pipeline (no valid transfer) addresses a table beyond its end.
 _FLAGS = ["-O3", "-fPIC", "-w", "-fno-strict-aliasing", "-DCXXRTL_NDEBUG"]
@@ -82,7 +85,8 @@ def library(source: Source, inputs: Packing, outputs: Packing, simulator: str, *
         *(f"{name}\n{text}" for name, text in {**source.files, **source.memories, **source.included}.items()),
         *source.flags,
         harness,
-        Path(__file__).read_text(),  # the flags
+        *_FLAGS,
+        *(_VERILATED + _VERILATE if simulator == "verilator" else [_TO_CXXRTL]),
         *macros,
         simulator,
         *(f"{k} {v}" for k, v in tools.versions(*_needs(simulator)).items()),
@@ -92,6 +96,7 @@ def library(source: Source, inputs: Packing, outputs: Packing, simulator: str, *
     home = tools.cache() / "models"
     target = home / f"{source.top}-{simulator}-{key}.so"
     if target.is_file():
+        os.utime(target)
         return target
     memories = home / key
     (memories if source.memories else home).mkdir(parents=True, exist_ok=True)
@@ -107,7 +112,15 @@ def library(source: Source, inputs: Packing, outputs: Packing, simulator: str, *
         else:
             _cxxrtl(source, files, macros, folder)
         _publish(folder / "model.so", target)
+    _forget_oldest(home)
     return target
+
+
+def _forget_oldest(home: Path) -> None:
+    """Keep the models used last."""
+    models = sorted(home.glob("*.so"), key=lambda path: path.stat().st_mtime)
+    for model in models[:-_KEPT]:
+        model.unlink(missing_ok=True)
 
 
 def _needs(simulator: str) -> tuple[str, ...]:

@@ -18,7 +18,8 @@ __all__ = ["shrink", "suspect"]
 
 _LATENCIES = 64
 _SAMPLE = 4096
-_RUNS = 600  # of the simulation while shrinking; each takes well under a millisecond
+_RUNS = 600  # of the simulation while shrinking; each takes well under a millisecond,
+_CYCLES = 20_000_000  # unless the design hangs: then this many clock cycles end the search
 
 
 # A wrong port map -------------------------------------------------------------------------------------------------
@@ -86,24 +87,29 @@ class _Shrinker:
         self.device = device
         self.formats = list(failing.batch.unit.inputs.values())
         self.best = failing
-        self.runs = 0
+        self.runs = self.cycles = 0
 
     @property
     def columns(self) -> Columns:
         """The shortest sequence so far: it ends with the input that fails."""
         return tuple(column[: self.best.index + 1] for column in self.best.batch.columns)
 
+    @property
+    def exhausted(self) -> bool:
+        return self.runs >= _RUNS or self.cycles >= _CYCLES
+
     def attempt(self, columns: Columns) -> bool:
         """Whether `columns` fail too; they are the best then."""
-        if self.runs >= _RUNS or not columns[0].size:
+        if self.exhausted or not columns[0].size:
             return False
-        self.runs += 1
         batch = self.best.batch
         expected = _outputs(batch.unit(*columns))
         try:
             found = answers(batch.unit, self.device, columns, expected, batch.stalls, batch.seed)
         except NoAnswer as error:
             found = Batch.refused(batch.unit, columns, str(error), stalls=batch.stalls, seed=batch.seed)
+        self.runs += 1
+        self.cycles += self.device.last_run.cycles
         if not found.wrong.any():
             return False
         # of a batch that was refused as a whole nothing tells which input it was: keep all of it
@@ -138,7 +144,7 @@ class _Shrinker:
     def reduce(self) -> None:
         """Bring every value as near to zero as it goes."""
         improved = True
-        while improved and self.runs < _RUNS:
+        while improved and not self.exhausted:
             improved = False
             for port, fmt in enumerate(self.formats):
                 for place in np.ndindex(self.columns[port].shape):
