@@ -72,11 +72,25 @@ class Machine:
         state = {register: register for register in self.registers}
         cycles = []
         for values in inputs:
-            known = [*state.items(), *((port, values[name]) for name, port in self.inputs.items() if name in values)]
+            known = list(state.items())
+            for name, port in self.inputs.items():
+                if name in values:
+                    known += _assigned(port, values[name])
             rewrite = Rewriter.substituting(known)
             cycles.append({name: rewrite(out) for name, out in self.outputs.items()})
             state = {register: rewrite(following) for register, following in self.registers.items()}
         return cycles
+
+
+def _assigned(port: z3.ExprRef, value: z3.ExprRef) -> list[tuple[z3.ExprRef, z3.ExprRef]]:
+    """The variables of an input port with their values; a port used in slices is several variables side by side."""
+    if not z3.is_app_of(port, z3.Z3_OP_CONCAT):
+        return [(port, value)]
+    found, high = [], port.size()
+    for child in port.children():
+        high -= child.size()
+        found += _assigned(child, z3.Extract(high + child.size() - 1, high, value))
+    return found
 
 
 def faults(verilog: str, top: str, count: int, seed: int = 1) -> list[str]:
@@ -103,7 +117,7 @@ def _parse(text: str, wanted: set[str]) -> dict[str, z3.ExprRef]:
         if declared and not declared[1].endswith("_is"):
             sorts[declared[1]] = declared[2]
             lines.append(f"(declare-fun |{declared[1]}| () {declared[2]})")
-        elif function and not line.endswith("(and"):
+        elif function and ("#" in function[1] or "_n " in function[1]):  # nets and ports
             body = re.sub(r" ;[^|]*$| ; .*$", "", re.sub(r"\(\|([^|]*)\| state\)", r"|\1|", function[2]))
             lines.append(f"(define-fun |{function[1]}| () {body}")
             sorts[function[1]] = "Bool" if body.startswith("Bool") else re.match(r"\(_ BitVec \d+\)", body)[0]  # type: ignore[index]

@@ -275,7 +275,7 @@ class Term:
         if c <= 0:
             raise IntsimError("division by a term that may not be positive; register a specification")
         quotients = (a // c, a // d, b // c, b // d)
-        width = max(width_of(a, b), width_of(c, d), width_of(min(quotients), max(quotients)))
+        width = max(width_of(a, b), width_of(c, d), width_of(min(quotients), max(quotients))) + 1  # for x - rest
         x, y = fit(self.bits, width), fit(other.bits, width)
         rest = x % y  # z3's sign of the divisor: 0 <= rest < y
         return (
