@@ -1,0 +1,98 @@
+"""What the softmax units over tables share: exponentials from a ROM per lane, one normalised reciprocal per row."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from amaranth.hdl import Cat, Const, Module, Mux, Value, unsigned
+from amaranth.lib.memory import Memory
+
+from hdl.nonlinear.rows import RowComponent, RowFlow, TokenMap
+from hdl.nonlinear.softmax import maximum
+from hdl.parts.multiplier import multiplier_cuts, multiply
+from hdl.parts.pipeline import Pipeline
+from hdl.parts.shift_round import drop_bits
+from hdl.parts.trees import levels, total
+from hdl.tables.range_reduced import RECIPROCAL_CUTS, append_reciprocal
+
+__all__ = ["TableSoftmax", "shifted_both"]
+
+
+class TableSoftmax(RowComponent):
+    """Base: maximum, exponentials, sum, reciprocal by table, product and one rounding.
+
+    Parameters
+    ----------
+    unit : the golden model; its reciprocal must be a table
+    lanes : elements per transfer
+    """
+
+    unit: Any
+    passes = 2
+    pace = 2
+    e_bits: int
+    exp_cuts: int
+
+    def __init__(self, unit: Any, *, lanes: int = 1):
+        super().__init__(unit, lanes=lanes)
+        fold = levels(lanes) + 3  # from a row's last word to its token on the buffer's output
+        scale = multiplier_cuts(self.e_bits + 1, unit.factor.bits + 2) + 3
+        self.overhead = fold + 1 + self.exp_cuts + fold + RECIPROCAL_CUTS + scale
+
+    def elaborate(self, platform) -> Module:
+        unit = self.unit
+        m = Module()
+        flow = RowFlow(m, lanes=self.lanes, max_row=unit.max_row)
+        row = flow.hold("top", flow.enter(self.i), {"top": maximum(unit.x)})
+        row = self._exponentials(m, flow, row)
+        bits = unit.widths["sum"]
+        shapes = {"mantissa": unsigned(unit.factor.bits + 1), "exponent": unit.factor.outputs["exponent"].bits}
+        reciprocal = TokenMap(
+            {"total": unsigned(bits)},
+            shapes,
+            RECIPROCAL_CUTS,
+            lambda pipe: append_reciprocal(pipe, unit.factor, pipe.payload.total),
+        )
+        row = flow.hold("sum", row, {"total": total(bits, "e")}, then=[reciprocal])
+        flow.leave(row, self.o, self._scale)
+        return m
+
+    def _exponentials(self, m: Module, flow: RowFlow, row):
+        """The row stream with the field ``e``, an exponential per lane."""
+        raise NotImplementedError
+
+    def _rom(self, m: Module, pipe: Pipeline, words: list[int]) -> None:
+        """Names ``e``: the words at ``address``, one per lane, 0 where it does not count; appends two cuts."""
+        s = pipe.values
+        for k in range(self.lanes):
+            memory = Memory(shape=unsigned(self.e_bits), depth=len(words), init=words)
+            m.submodules[f"exp_table{k}"] = memory
+            pipe.read(f"word{k}", memory.read_port(), s.address[k])
+        pipe.cut()
+        s.e = [Mux(counts, getattr(s, f"word{k}"), 0) for k, counts in enumerate(s.counts)]
+        pipe.cut()
+
+    def _scale(self, pipe: Pipeline):
+        unit, s, payload = self.unit, pipe.values, pipe.payload
+        s.weight = payload.token.exponent
+        factor = [payload.token.mantissa] * self.lanes
+        multiply(pipe, "product", list(payload.word.e), factor)
+        # product / 2**(exponent - out_bits + 1): to the left by out_bits - 1, then to the right by the exponent
+        room = unit.factor.bits + unit.widths["sum"]
+        s.amount = s.weight
+        s.wide = [Cat(Const(0, room), product, Const(0, 1)) for product in s.product]
+        pipe.cut()
+        s.aligned = [wide >> s.amount for wide in s.wide]
+        pipe.cut()
+        rounded = [drop_bits(aligned, room - unit.out_bits + 1, unit.rounding) for aligned in s.aligned]
+        s.floor, s.up = [floor for floor, _ in rounded], [up for _, up in rounded]
+        pipe.cut()
+        return {"y": [(floor + up)[: unit.out_bits] for floor, up in zip(s.floor, s.up, strict=True)]}
+
+
+def shifted_both(value: Value, amount: Value, more: int, mode) -> tuple[tuple[Value, Value], tuple[Value, Value]]:
+    """`value` to the right by `amount`, and by `amount` + `more`, each as the integer below and the bit to add."""
+    room = (1 << len(amount)) - 1
+    wide = Cat(Const(0, room), value) if room else value
+    aligned = wide >> amount
+    return drop_bits(aligned, room, mode), drop_bits(aligned, room + more, mode)
