@@ -6,10 +6,10 @@ from amaranth.hdl import C, Module, Mux, signed, unsigned
 
 from hdl.component import shape_of
 from hdl.linear.scale import codes, codes_cuts, dynamic_scale, dynamic_scale_cuts
-from hdl.nonlinear.rows import RowComponent, RowFlow, TokenMap
+from hdl.nonlinear.rows import RowComponent, RowFlow, TokenMap, maximum, minimum
 from hdl.parts.divider import divide_signed, divide_signed_cuts
 from hdl.parts.pipeline import Pipeline
-from hdl.parts.trees import Fold, larger, levels, smaller
+from hdl.parts.trees import levels
 from hdl.registry import realises
 from intsim.linear import dynamic
 from intsim.rounding import TIES_AWAY
@@ -55,10 +55,7 @@ class DynamicRequantize(RowComponent):
         m = Module()
         flow = RowFlow(m, lanes=self.lanes, max_row=unit.max_row)
         row = flow.enter(self.i)
-        folds = {
-            "top": Fold(self._x, larger, unit.x.lo, lambda word, k: word.x[k]),
-            "low": Fold(self._x, smaller, unit.x.hi, lambda word, k: word.x[k]),
-        }
+        folds = {"top": maximum(unit.x), "low": minimum(unit.x)}
         ends = {"top": self._x, "low": self._x}
         outputs = {name: shape_of(fmt) for name, fmt in unit.outputs.items() if name != "y"}
         found = {"low": self._low, "span": unsigned(self._span_bits), **outputs}

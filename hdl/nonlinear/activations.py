@@ -6,12 +6,12 @@ from amaranth.hdl import C, Module, Mux, signed, unsigned
 
 from hdl.component import UnitComponent, shape_of
 from hdl.nonlinear.exp import shift_exp, shift_exp_cuts
-from hdl.nonlinear.rows import RowComponent, RowFlow, TokenMap
+from hdl.nonlinear.rows import RowComponent, RowFlow, TokenMap, maximum
 from hdl.parts.divider import divide, steps
 from hdl.parts.multiplier import multiplier_cuts, multiply
 from hdl.parts.pipeline import Pipeline
 from hdl.parts.shift_round import shift_round
-from hdl.parts.trees import Fold, larger, levels
+from hdl.parts.trees import levels
 from hdl.registry import realises
 from intsim.nonlinear import activations, constants, exp
 
@@ -162,9 +162,8 @@ class ShiftGELU(RowComponent):
         m = Module()
         flow = RowFlow(m, lanes=self.lanes, max_row=unit.max_row)
         row = flow.enter(self.i)
-        top = Fold(x, larger, unit.x.lo, lambda word, k: word.x[k])
         minus = TokenMap({"top": x}, {"top": x, "minus": unsigned(31)}, self._minus_cuts, self._exponential_of_minus)
-        row = flow.hold("top", row, {"top": top}, then=[minus])
+        row = flow.hold("top", row, {"top": maximum(unit.x)}, then=[minus])
         flow.leave(row, self.o, self._element)
         return m
 

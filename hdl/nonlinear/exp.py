@@ -17,14 +17,14 @@ from typing import Any
 from amaranth.hdl import C, Cat, Module, Mux, Value
 
 from hdl.component import UnitComponent
-from hdl.parts.divider import divide, divide_by_constant, steps
+from hdl.parts.divider import divide_by_constant
 from hdl.parts.multiplier import multiplier_cuts, multiply
 from hdl.parts.pipeline import Pipeline
 from hdl.registry import realises
 from intsim.errors import IntsimError
 from intsim.nonlinear import constants, exp
 
-__all__ = ["DIExp", "IBertExp", "ShiftExp", "di_exp", "di_exp_by_row", "ibert_exp", "shift_exp"]
+__all__ = ["DIExp", "IBertExp", "ShiftExp", "di_exp", "ibert_exp", "shift_exp"]
 
 
 def shift_exp(
@@ -173,70 +173,6 @@ def _di_exp_fixed16(pipe: Pipeline, name: str, xs: Sequence[Value], m: int, k: i
     pipe.cut()
     pairs = zip(getattr(s, f"{name}_level"), getattr(s, f"{name}_halvings"), strict=True)
     setattr(s, name, [_to_17_bits(level, places) >> halvings for level, halvings in pairs])
-    pipe.cut()
-
-
-def di_exp_by_row(
-    pipe: Pipeline, name: str, depths: Sequence[Value], m: Value, k: Value, t: Value, *, form: str, headroom: int
-) -> None:
-    """As :func:`di_exp` where the scale ``m / 2**k`` is found at run time, once per row; `depths` are ``-x``.
-
-    Parameters
-    ----------
-    depths : unsigned values of the current stage, one per lane
-    m, k, t : values of the current stage: the scale, k at most ``DI_K_MAX``, and its period
-    """
-    s = pipe.values
-    if form == "fixed16":
-        _di_exp_fixed16_by_row(pipe, name, depths, m, k)
-        return
-    bits = len(depths[0])
-    setattr(s, f"{name}_t", t)
-    divide(pipe, f"{name}_parts", list(depths), [t] * len(depths), bits, radix=4)
-    quotients, rests = getattr(s, f"{name}_parts_q"), getattr(s, f"{name}_parts_r")
-    period = getattr(s, f"{name}_t")
-    if form == "headroom":  # limited to as many halvings
-        pairs = [
-            (Mux(q >= headroom, headroom, q), Mux(q >= headroom, 0, r)) for q, r in zip(quotients, rests, strict=True)
-        ]
-    else:
-        pairs = list(zip(quotients, rests, strict=True))
-    most = min(bits, 6)
-    setattr(s, f"{name}_halvings", [Mux(q >= 63, 63, q)[:most] for q, _ in pairs])
-    setattr(s, f"{name}_mantissa", [(period - ((r + 1) >> 1)).as_unsigned()[: len(t)] for _, r in pairs])
-    pipe.cut()
-    raised = headroom if form == "headroom" else 0
-    lanes = zip(getattr(s, f"{name}_mantissa"), getattr(s, f"{name}_halvings"), strict=True)
-    setattr(s, name, [Cat(C(0, raised), mantissa) >> halvings for mantissa, halvings in lanes])
-    pipe.cut()
-
-
-def di_exp_by_row_cuts(bits: int, form: str) -> int:
-    """Cuts that :func:`di_exp_by_row` appends for depths of `bits` bits and a mantissa of 8."""
-    if form == "fixed16":
-        return multiplier_cuts(bits + 1, 18) + 4
-    return steps(bits, 4) + 3
-
-
-def _di_exp_fixed16_by_row(pipe: Pipeline, name: str, depths: Sequence[Value], m: Value, k: Value) -> None:
-    """``z = depth m 369``, its point moved to a fixed place; the lowest bit goes first, as ``frac >> 1`` drops it."""
-    s = pipe.values
-    point = constants.DI_K_MAX + 8
-    setattr(s, f"{name}_slope", (m * 369)[: len(m) + 9])
-    setattr(s, f"{name}_depths", list(depths))
-    setattr(s, f"{name}_up", (C(constants.DI_K_MAX) - k).as_unsigned()[:6])
-    pipe.cut()
-    values = list(getattr(s, f"{name}_depths"))
-    multiply(pipe, f"{name}_z", values, [getattr(s, f"{name}_slope")] * len(values))
-    up = getattr(s, f"{name}_up")
-    setattr(s, f"{name}_moved", [Cat(C(0, 1), z[1:]) << up for z in getattr(s, f"{name}_z")])
-    pipe.cut()
-    moved = getattr(s, f"{name}_moved")
-    setattr(s, f"{name}_level", [(C(1 << point) - (z[:point] >> 1))[point - 16 : point + 1] for z in moved])
-    setattr(s, f"{name}_halvings", [Mux(z[point + 5 :].any(), 31, z[point : point + 5]) for z in moved])
-    pipe.cut()
-    pairs = zip(getattr(s, f"{name}_level"), getattr(s, f"{name}_halvings"), strict=True)
-    setattr(s, name, [level >> halvings for level, halvings in pairs])
     pipe.cut()
 
 

@@ -23,20 +23,32 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from amaranth.hdl import Module, Mux, Shape, Signal, Value, signed, unsigned
+from amaranth.hdl import C, Module, Mux, Shape, Signal, Value, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-from hdl.component import UnitComponent
+from hdl.component import UnitComponent, shape_of
 from hdl.parts.divider import FloorDivider, carries
 from hdl.parts.pipeline import Pipeline
 from hdl.parts.row_buffer import RowBuffer
-from hdl.parts.trees import Fold, RowFold, count
+from hdl.parts.trees import Fold, RowFold, count, larger, smaller
+from intsim.formats import Format
 from intsim.rounding import Rounding
 from intsim.unit import Unit
 
-__all__ = ["RowComponent", "RowFlow", "TokenMap", "channel_table", "fields_of", "row_mean", "words_of"]
+__all__ = [
+    "RowComponent",
+    "RowFlow",
+    "TokenMap",
+    "channel_table",
+    "fields_of",
+    "maximum",
+    "minimum",
+    "row_mean",
+    "valid",
+    "words_of",
+]
 
 
 def words_of(n: int, lanes: int) -> int:
@@ -232,6 +244,21 @@ class RowFlow:
             fields["keep"] = self.lanes
         payload = data.StructLayout({"word": data.StructLayout(fields), "last": 1})
         return stream.Signature(payload).create(path=(name,))
+
+
+def valid(word, lane: int) -> Value:
+    """Whether an element takes part: its valid bit, where the unit has such."""
+    return word.valid[lane] if "valid" in dict(word.shape()) else C(1, 1)
+
+
+def maximum(x: Format) -> Fold:
+    """The largest valid `x` of a row."""
+    return Fold(shape_of(x), larger, x.lo, lambda word, k: Mux(valid(word, k), word.x[k], x.lo))
+
+
+def minimum(x: Format) -> Fold:
+    """The smallest valid `x` of a row."""
+    return Fold(shape_of(x), smaller, x.hi, lambda word, k: Mux(valid(word, k), word.x[k], x.hi))
 
 
 def fields_of(port) -> dict[str, Shape]:
