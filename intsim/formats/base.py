@@ -70,7 +70,10 @@ class Format(Parameters):
         IntsimError
             A code outside ``[lo, hi]``, or an empty array.
         """
-        array = np.asarray(codes)
+        try:
+            array = np.asarray(codes)
+        except ValueError as error:  # nested lists of unequal length
+            raise DtypeError(f"{port}: {error}; give rows of equal length") from None
         if array.size == 0:
             raise IntsimError(f"{port}: empty array of shape {array.shape}; give at least one value")
         if array.dtype.kind not in "iu":

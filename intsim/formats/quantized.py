@@ -41,7 +41,10 @@ class Quantized:
 
     def __post_init__(self) -> None:
         for name in ("data", "m", "k", "zero_point"):
-            array = np.asarray(getattr(self, name))
+            try:
+                array = np.asarray(getattr(self, name))
+            except ValueError as error:  # nested lists of unequal length
+                raise DtypeError(f"{name}: {error}; give rows of equal length") from None
             if array.dtype.kind not in "iu":
                 raise DtypeError(
                     f"{name}: expected integers, got {array.dtype}; Quantized.from_real encodes real values"
@@ -82,10 +85,23 @@ class Quantized:
         -------
         Quantized
             The range always includes zero, so that the zero point is one of the codes.
+
+        Raises
+        ------
+        IntsimError
+            No values, a value that is not finite, or a range whose scale passes 255 (k would be negative).
         """
         from intsim.formats.fixed import round_real
 
-        real = np.asarray(values, dtype=np.float64)
+        try:
+            real = np.asarray(values, dtype=np.float64)
+        except (TypeError, ValueError) as error:
+            raise DtypeError(f"expected real values: {error}") from None
+        if real.size == 0 or not np.all(np.isfinite(real)):
+            what = f"shape {real.shape}" if real.size == 0 else "NaN or infinity"
+            raise IntsimError(f"values to quantise are finite and at least one, got {what}; remove what is no number")
+        if not isinstance(bits, (int, np.integer)) or not 2 <= bits <= 32:
+            raise IntsimError(f"bits must be an integer in [2, 32], got {bits!r}; 8 is usual")
         axes = {"tensor": None, "token": -1, "channel": tuple(range(real.ndim - 1))}
         if per not in axes:
             raise UnknownName("granularity", per, GRANULARITIES)
@@ -94,7 +110,12 @@ class Quantized:
         full = 2**bits - 1
         span = 2 * np.maximum(high, -low) * full / (full - 1) if symmetric else high - low
         m, k = illm(mantissa_bits)(np.where(span > 0, span, 1.0) / full)
-        m, k = np.asarray(m) >> np.maximum(k - 255, 0), np.clip(k, 0, 255)
+        if np.any(np.asarray(k) < 0):
+            raise IntsimError(
+                f"a range of {float(span.max())!r} needs a scale above 255; divide the values or use more bits"
+            )
+        # far below every scale that k = 255 can name: one step of the finest scale, codes 0
+        m, k = np.maximum(np.asarray(m) >> np.minimum(np.maximum(k - 255, 0), 63), 1), np.minimum(k, 255)
         scale = np.ldexp(m.astype(np.float64), -k)
         zero = np.zeros_like(m) if symmetric else np.clip(np.rint(-low / scale), 0, full).astype(np.int64)
         least, most = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if symmetric else (0, full)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from intsim.errors import IntsimError
+from intsim.errors import DtypeError, IntsimError
 from intsim.exact import exact, run
 from intsim.formats.quantized import Quantized
 from intsim.linear.dynamic import DynamicRequantize
@@ -59,6 +59,7 @@ class DIMatMul(Parameters):
         P : int64 (..., M, N)
         m, k : scale of each row, of shape (..., M, 1) or broadcasting to it
         """
+        _check_quantized(a, b)
         if a.granularity not in ("tensor", "token"):
             raise IntsimError("the left operand's scale varies along the reduction; use one per tensor or per token")
         if _varies(b, -2):
@@ -122,6 +123,7 @@ class DIResidualAdd(Parameters):
 
     def __call__(self, a: Quantized, b: Quantized) -> Quantized:
         """The requantised sum of two tensors of one shape, each with scales per tensor or per token."""
+        _check_quantized(a, b)
         if a.shape != b.shape:
             raise IntsimError(f"shapes {a.shape} and {b.shape} differ; add tensors of one shape")
         for side in (a, b):
@@ -148,6 +150,12 @@ def requantize_rows(stage: DynamicRequantize, x: np.ndarray, m: np.ndarray, k: n
     nets = stage.rows(np.ascontiguousarray(x).reshape(-1, x.shape[-1]), scale_m, scale_k)
     m_out, k_out, zero = (nets[name].astype(np.int64).reshape(rows) for name in ("m", "k", "zero_point"))
     return Quantized(nets["y"].reshape(x.shape), m_out, k_out, zero)
+
+
+def _check_quantized(*tensors: Any) -> None:
+    for tensor in tensors:
+        if not isinstance(tensor, Quantized):
+            raise DtypeError(f"expected a Quantized tensor, got {type(tensor).__name__}; use Quantized(data, m, k)")
 
 
 def _varies(q: Quantized, axis: int) -> bool:

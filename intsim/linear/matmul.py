@@ -64,7 +64,12 @@ def matmul(
         if fmt is not None:
             fmt.check(array, name)
     rows = a[None, :] if a.ndim == 1 else a
-    if b.ndim < 2 or rows.shape[-1] != b.shape[-2] or not (b.ndim == 2 or b.shape[:-2] == rows.shape[:-2]):
+    if (
+        a.ndim < 1
+        or b.ndim < 2
+        or rows.shape[-1] != b.shape[-2]
+        or not (b.ndim == 2 or b.shape[:-2] == rows.shape[:-2])
+    ):
         raise IntsimError(f"x {a.shape} and w {b.shape} do not multiply; give (..., M, K) and (K, N) or (..., K, N)")
     depth, width = b.shape[-2:]
     offsets = np.zeros(width, dtype=np.int64) if bias is None else _integers(bias, "bias").astype(np.int64)
@@ -80,17 +85,16 @@ def matmul(
 
 
 def _prove(x: Format | np.ndarray, w: Format | np.ndarray, depth: int, bias: np.ndarray, acc_bits: int) -> None:
-    if not 2 <= acc_bits <= 64:
-        raise IntsimError(f"acc_bits must lie in [2, 64], got {acc_bits}; 32 is usual")
+    if not isinstance(acc_bits, (int, np.integer)) or not 2 <= acc_bits <= 64:
+        raise IntsimError(f"acc_bits must be an integer in [2, 64], got {acc_bits!r}; 32 is usual")
     need = accumulator_bits(x, w, depth, bias)
     if need <= acc_bits:
         return
     fits = depth
     while fits > 1 and accumulator_bits(x, w if isinstance(w, Format) else w[..., :fits, :], fits, bias) > acc_bits:
         fits //= 2
-    raise IntsimError(
-        f"accumulator needs {need} bits for K={depth}, has {acc_bits}: use K <= {fits} or acc_bits={need}"
-    )
+    remedy = f"acc_bits={need}" if need <= 64 else "narrower operands (64 bits are the limit)"
+    raise IntsimError(f"accumulator needs {need} bits for K={depth}, has {acc_bits}: use K <= {fits} or {remedy}")
 
 
 def _magnitude(values: Format | np.ndarray) -> int:
@@ -100,7 +104,10 @@ def _magnitude(values: Format | np.ndarray) -> int:
 
 
 def _integers(values: Any, name: str) -> np.ndarray:
-    array = np.asarray(values)
+    try:
+        array = np.asarray(values)
+    except ValueError as error:  # nested lists of unequal length
+        raise DtypeError(f"{name}: {error}; give rows of equal length") from None
     if array.size == 0:
         raise IntsimError(f"{name}: empty array of shape {array.shape}; give at least one value")
     if array.dtype.kind not in "iu" or array.dtype == np.uint64:

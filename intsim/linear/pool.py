@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from intsim.errors import IntsimError, UnknownName
+from intsim.errors import DtypeError, IntsimError, UnknownName
 from intsim.exact import exact, run
-from intsim.formats import Format
+from intsim.formats import Format, Int
 from intsim.nonlinear.base import Row, require_int
 from intsim.nonlinear.rows import spread_rows
 from intsim.rounding import TIES_AWAY, TIES_TO_POS, TO_ZERO, divide_round, shift_round
@@ -115,7 +115,7 @@ def average_pool(x: Any, size: int, stride: int | None = None, convention: str =
 
     Parameters
     ----------
-    x : integers (..., H, W), up to 16 bits
+    x : integers (..., H, W); the result has the same dtype
     size : edge of the square window
     stride : `size` by default
 
@@ -123,13 +123,18 @@ def average_pool(x: Any, size: int, stride: int | None = None, convention: str =
     -------
     ndarray (..., (H - size) // stride + 1, (W - size) // stride + 1)
     """
-    from intsim.formats import Int
-
     array = np.asarray(x)
+    if array.dtype.kind not in "iu":
+        raise DtypeError(f"x: expected integers, got {array.dtype}; encode real values first")
+    step = size if stride is None else stride
+    for name, value in (("size", size), ("stride", step)):
+        if not isinstance(value, (int, np.integer)) or value < 1:
+            raise IntsimError(f"{name} must be an integer of at least 1, got {value!r}")
+    if array.ndim < 2 or size > min(array.shape[-2:]):
+        raise IntsimError(f"a window of {size} does not fit images of shape {array.shape}; use a smaller one")
     windows = np.lib.stride_tricks.sliding_window_view(array, (size, size), axis=(-2, -1))
-    step = stride or size
     chosen = windows[..., ::step, ::step, :, :]
-    fmt = Int(8 * array.dtype.itemsize, array.dtype.kind == "i") if array.dtype.itemsize <= 2 else Int(17)
+    fmt = Int(8 * array.dtype.itemsize, array.dtype.kind == "i")
     unit = AveragePool(size * size, convention, x=fmt, max_row=size * size)
     return unit(chosen.reshape(*chosen.shape[:-2], size * size))
 

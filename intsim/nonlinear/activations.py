@@ -16,7 +16,7 @@ import numpy as np
 from intsim.errors import IntsimError
 from intsim.exact import exact, run
 from intsim.formats import Format
-from intsim.nonlinear.base import Elementwise, Row, check_products, from_scale, require_int, signed_port
+from intsim.nonlinear.base import Elementwise, Row, check_kinds, check_products, from_scale, require_int, signed_port
 from intsim.nonlinear.constants import check_shift_exp, design_x0, shift_limit
 from intsim.nonlinear.exp import shift_exp
 from intsim.nonlinear.gated import DISigmoid, DISwiGLU
@@ -183,6 +183,7 @@ class IBertGELU(Elementwise):
     shift: int = 14
 
     def __post_init__(self) -> None:
+        check_kinds(self)
         require_int(self, "shift", 0, 62, "14 is the project's")
         require_int(self, "b", -(1 << 31), -1, "use a larger scale")
         require_int(self, "c", -(1 << 62), 1 << 62, "use a larger scale")
@@ -281,6 +282,7 @@ class SquaredReLU(Elementwise):
     rounding: Rounding = TIES_TO_POS
 
     def __post_init__(self) -> None:
+        check_kinds(self)
         require_int(self, "shift", 0, 62, "drop at most all bits")
 
     @property
@@ -326,6 +328,7 @@ class HardSwish(Elementwise):
     six: int
 
     def __post_init__(self) -> None:
+        check_kinds(self)
         require_int(self, "three", 1, 1 << 40, "use a scale of at most 3")
         require_int(self, "six", 1, 1 << 40, "use a scale of at most 6")
 
@@ -375,7 +378,7 @@ class HardSwish(Elementwise):
 def shift_gelu_rows(x, x0, n, limit, shift, out_max, out_e, out_minus, out_factor, out_sig, out):
     """I-ViT's GELU of every row."""
     for i in range(x.shape[0]):
-        top = x[i, 0]
+        top = x[i, 0] * 1  # 64 bits and signed, also where the codes are not
         for j in range(1, x.shape[1]):
             top = max(top, x[i, j])
         _, _, minus = shift_exp(-1 * top, x0, n, limit, False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass
 from fractions import Fraction
@@ -9,13 +10,24 @@ from typing import Any
 
 import numpy as np
 
-from intsim.errors import IntsimError
+from intsim.errors import DtypeError, IntsimError, UnknownName
 from intsim.formats import Format, Int
 from intsim.formats.span import Span
 from intsim.parameters import note
+from intsim.rounding import Rounding
 from intsim.unit import Unit
 
-__all__ = ["Elementwise", "Row", "check_products", "from_scale", "non_positive", "require_int", "signed_port"]
+__all__ = [
+    "Elementwise",
+    "Row",
+    "check_kinds",
+    "check_products",
+    "from_scale",
+    "non_positive",
+    "require_int",
+    "require_ints",
+    "signed_port",
+]
 
 INT32 = Int(32)
 _WIDEST = 60  # bits of an input that leave room for a difference and a multiplication by 1.4375
@@ -58,11 +70,12 @@ class Elementwise(Unit):
 
     def _admit(self, arrays: tuple[Any, ...]) -> tuple[list[np.ndarray], tuple[int, ...]]:
         columns, shape = super()._admit(arrays)
-        for (port, fmt), column in zip(self.inputs.items(), columns, strict=True):
+        for i, (port, fmt) in enumerate(self.inputs.items()):
             if fmt.bits > _WIDEST:
-                worst = max(int(column.max()), -int(column.min()))
+                worst = max(int(columns[i].max()), -int(columns[i].min()))
                 if worst >> _WIDEST:
                     raise IntsimError(f"{port}: {worst} needs more than {_WIDEST} bits; shift the codes to the right")
+                columns[i] = columns[i].astype(np.int64, copy=False)  # uint64 and int64 make floats together
         return columns, shape
 
 
@@ -85,6 +98,7 @@ class Row(Elementwise):
         return None
 
     def _check_row(self) -> None:
+        check_kinds(self)
         require_int(self, "max_row", 1, 1 << 24, "choose the longest row you need")
 
 
@@ -106,15 +120,61 @@ def require_int(unit: Unit, name: str, lo: int, hi: int, remedy: str) -> None:
         raise IntsimError(f"{name} must lie in [{lo}, {hi}], got {value}; {remedy}")
 
 
+def require_ints(unit: Unit, name: str) -> None:
+    """Field `name` must be an integer, or a sequence or array of them; it becomes a tuple of Python integers.
+
+    Raises
+    ------
+    DtypeError
+        Something else, such as floats.
+    """
+    given = getattr(unit, name)
+    try:
+        values = np.asarray(given, dtype=object).reshape(-1).tolist()
+    except ValueError:
+        values = [given]
+    if not all(isinstance(v, (int, np.integer)) and not isinstance(v, bool) for v in values):
+        bad = next(v for v in values if not isinstance(v, (int, np.integer)) or isinstance(v, bool))
+        raise DtypeError(f"{name} holds integers, found {bad!r}; design() computes them from real values")
+    object.__setattr__(unit, name, tuple(int(v) for v in values))
+
+
+def check_kinds(unit: Unit) -> None:
+    """Formats must be formats, rounding modes modes and switches booleans; a mode may be given by number or name.
+
+    Raises
+    ------
+    IntsimError
+        A field of another kind.
+    """
+    for field in dataclasses.fields(unit):
+        value = getattr(unit, field.name)
+        if field.type == "Rounding" and not isinstance(value, Rounding):
+            try:
+                mode = Rounding[value] if isinstance(value, str) else Rounding(value)
+            except (KeyError, ValueError):
+                raise UnknownName("rounding mode", str(value), Rounding.__members__) from None
+            object.__setattr__(unit, field.name, mode)
+        elif field.type == "bool" and not isinstance(value, bool):
+            if not isinstance(value, np.bool_) and value not in (0, 1):
+                raise IntsimError(f"{field.name} must be True or False, got {value!r}")
+            object.__setattr__(unit, field.name, bool(value))
+        elif field.type == "Format" and not isinstance(value, Format):
+            raise IntsimError(f"{field.name} must be a number format such as Int(8), got {value!r}")
+
+
 def from_scale(scale: float) -> tuple[int, int]:
     """A positive finite float as ``(m, k)`` with ``scale == m * 2**-k`` exactly.
 
     Raises
     ------
     IntsimError
-        Not positive, or not finite.
+        Not a number, not positive, or not finite.
     """
-    value = float(scale)
+    try:
+        value = float(scale)
+    except (TypeError, ValueError):
+        raise IntsimError(f"a scale is one positive number, got {scale!r}; give the real value of one code") from None
     if not (np.isfinite(value) and value > 0):
         raise IntsimError(f"a scale is positive and finite, got {scale!r}; give the real value of one code")
     numerator, denominator = value.as_integer_ratio()

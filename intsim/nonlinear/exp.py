@@ -19,7 +19,7 @@ import numpy as np
 from intsim.errors import IntsimError
 from intsim.exact import exact, run
 from intsim.formats import Format, Int
-from intsim.nonlinear.base import Elementwise, from_scale, non_positive, signed_port
+from intsim.nonlinear.base import Elementwise, check_kinds, from_scale, non_positive, signed_port
 from intsim.nonlinear.constants import (
     DI_FORMS,
     FIXED16,
@@ -77,6 +77,7 @@ class ShiftExp(Elementwise):
     profile: str = "ivit"
 
     def __post_init__(self) -> None:
+        check_kinds(self)
         check_shift_exp(self)
 
     @classmethod
@@ -160,6 +161,7 @@ class IBertExp(Elementwise):
     n: int = 30
 
     def __post_init__(self) -> None:
+        check_kinds(self)
         check_ibert_exp(self, self.n)
 
     @classmethod
@@ -264,6 +266,7 @@ class DIExp(Elementwise):
     headroom: int = 15
 
     def __post_init__(self) -> None:
+        check_kinds(self)
         check_di_exp(self)
 
     @classmethod
@@ -372,7 +375,7 @@ def shift_exp(x, x0, n, limit, tvm):
 def shift_exp_all(x, x0, n, limit, tvm, out):
     """:func:`shift_exp` of every element."""
     for i in range(x.size):
-        _, _, y = shift_exp(x[i], x0, n, limit, tvm)
+        _, _, y = shift_exp(x[i] * 1, x0, n, limit, tvm)  # a machine integer of 64 bits, also from unsigned codes
         out[i] = y
 
 
@@ -380,7 +383,7 @@ def shift_exp_all(x, x0, n, limit, tvm, out):
 def shift_exp_nets(x, x0, n, limit, tvm, out_q, out_r):
     """Quotients and remainders of :func:`shift_exp`."""
     for i in range(x.size):
-        q, r, _ = shift_exp(x[i], x0, n, limit, tvm)
+        q, r, _ = shift_exp(x[i] * 1, x0, n, limit, tvm)
         out_q[i] = q
         out_r[i] = r
 
@@ -417,7 +420,7 @@ def di_exp(x, m, k, t, form, headroom):
     """I-LLM's exponential of ``x <= 0`` in one of its three forms; `t` is :func:`di_period` of the scale."""
     if form == FIXED16:
         n = k + 8
-        z = -x * m * 369  # 369/256 ~ log2(e)
+        z = x * -m * 369  # 369/256 ~ log2(e); -x would wrap at the least value of a narrow array
         p = z >> n
         y = (1 << n) - ((z - (p << n)) >> 1)
         shift = n + p - 16

@@ -12,7 +12,7 @@ import numpy as np
 from intsim.errors import IntsimError, UnknownName
 from intsim.exact import exact, run
 from intsim.formats import Fixed, Format
-from intsim.nonlinear.base import Row, check_products, from_scale, require_int, signed_port
+from intsim.nonlinear.base import Row, check_products, from_scale, require_int, require_ints, signed_port
 from intsim.nonlinear.constants import DI_FORMS, check_di_exp, design_di_scale, di_exp_hazards, di_period, di_top
 from intsim.nonlinear.exp import di_exp
 from intsim.nonlinear.rows import row_corners
@@ -141,7 +141,11 @@ class DISwiGLU(Row):
 
     def __post_init__(self) -> None:
         _check_di(self)
-        object.__setattr__(self, "alpha", tuple((int(ma), int(ka)) for ma, ka in self.alpha))
+        require_ints(self, "alpha")  # flat; pairs again below
+        flat = self.alpha
+        if len(flat) % 2:
+            raise IntsimError(f"alpha needs a pair (ma, ka) per channel, got {len(flat)} integers; pass ((ma, ka),)")
+        object.__setattr__(self, "alpha", tuple(zip(flat[::2], flat[1::2], strict=True)))
         for ma, ka in self.alpha:
             if not (1 <= ma < 1 << 16 and 0 <= ka <= 40):
                 raise IntsimError(f"alpha {(ma, ka)}: 1 <= ma < 65536 and 0 <= ka <= 40 are needed; round it")
@@ -151,7 +155,10 @@ class DISwiGLU(Row):
         cls, scale: float, frame: str = "two_branch", bits: int = 8, alpha: Any = (), **options: Any
     ) -> DISwiGLU:
         """The unit for gates of real step `scale` and real smoothing factors `alpha`."""
-        pairs = tuple(design_di_scale(1 / float(a), bits) for a in np.atleast_1d(np.asarray(alpha, dtype=np.float64)))
+        factors = np.atleast_1d(np.asarray(alpha, dtype=np.float64))
+        if not np.all(factors > 0):
+            raise IntsimError(f"alpha must be positive in every channel, got {alpha!r}; use 1 for no smoothing")
+        pairs = tuple(design_di_scale(1 / float(a), bits) for a in factors)
         return cls(*design_di_scale(scale, bits), frame, alpha=pairs, scale=from_scale(scale), **options)
 
     @property
@@ -196,7 +203,8 @@ class DISwiGLU(Row):
     def corners(self) -> tuple[np.ndarray, ...]:
         gate = _di_corners(self)
         up = self.inputs["up"]
-        values = np.array([up.hi, up.lo, 1, -1 if up.lo < 0 else 2, up.hi // 3], dtype=up.dtype)
+        wanted = (up.hi, up.lo, 1, -1 if up.lo < 0 else 2, up.hi // 3)
+        values = np.array([min(v, up.hi) for v in wanted], dtype=up.dtype)
         if gate.ndim == 1:
             return np.repeat(gate, len(values)), np.tile(values, gate.size)
         return gate, values[np.add.outer(np.arange(len(gate)), np.arange(gate.shape[1])) % len(values)]

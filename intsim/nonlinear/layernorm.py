@@ -15,9 +15,9 @@ import numpy as np
 from intsim.errors import IntsimError
 from intsim.exact import exact, run
 from intsim.formats import Format
-from intsim.nonlinear.base import Row, require_int, signed_port
+from intsim.nonlinear.base import Row, require_int, require_ints, signed_port
 from intsim.nonlinear.constants import IVIT_PROFILES, check_profile
-from intsim.nonlinear.roots import isqrt, newton10
+from intsim.nonlinear.roots import integer_root, newton10
 from intsim.nonlinear.rows import row_sum, spread_rows
 from intsim.rounding import TIES_TO_EVEN, TO_ZERO, Rounding, divide_round
 from intsim.unit import Hazard
@@ -43,9 +43,7 @@ class LayerNorm(Row):
 
     def _check(self) -> None:
         self._check_row()
-        if not isinstance(self.bias, tuple):
-            object.__setattr__(self, "bias", tuple(int(b) for b in np.asarray(self.bias).reshape(-1)))
-        object.__setattr__(self, "bias", tuple(int(b) for b in self.bias))
+        require_ints(self, "bias")
         worst = max((abs(b) for b in self.bias), default=0)
         if worst >> 60:
             raise IntsimError(f"a bias of {worst} leaves 60 bits; gamma is too small for this beta")
@@ -58,6 +56,8 @@ class LayerNorm(Row):
         g, b = np.broadcast_arrays(np.asarray(gamma, np.float64).reshape(-1), np.asarray(beta, np.float64).reshape(-1))
         if np.any(g == 0):
             raise IntsimError(f"gamma is 0 in channel {int(np.argmax(g == 0))}; prune it or use a small number")
+        if not (np.all(np.isfinite(g)) and np.all(np.isfinite(b))):
+            raise IntsimError("gamma and beta must be finite; remove NaN and infinity")
         codes = np.floor((b / g) / (math.sqrt(g.size) / 2.0**30))
         return cls(tuple(int(c) for c in codes), **options)
 
@@ -293,7 +293,7 @@ def ibert_norm_rows(x, bias, shift, out_mean, out_energy, out_root, out_factor, 
         for j in range(n):
             short = (x[i, j] - mean) >> shift
             energy += short * short
-        root = isqrt(energy) << shift
+        root = integer_root(energy) << shift
         factor = (1 << 31) // root if root > 0 else 0
         for j in range(n):
             out[i, j] = (((x[i, j] - mean) * factor) >> 1) + bias[j]

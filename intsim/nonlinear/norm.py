@@ -17,9 +17,9 @@ import numpy as np
 from intsim.errors import IntsimError, UnknownName
 from intsim.exact import exact, run
 from intsim.formats import Fixed, Format
-from intsim.nonlinear.base import Row, require_int
+from intsim.nonlinear.base import Row, require_int, require_ints
 from intsim.nonlinear.layernorm import IBertLayerNorm, IViTLayerNorm, from_gamma
-from intsim.nonlinear.roots import isqrt
+from intsim.nonlinear.roots import integer_root, isqrt
 from intsim.nonlinear.rows import row_sum, spread_rows
 from intsim.rounding import TIES_AWAY, TIES_TO_EVEN, Rounding, divide_round
 from intsim.unit import Hazard
@@ -66,9 +66,8 @@ class DINorm(Row):
 
     def __post_init__(self) -> None:
         self._check_row()
-        for name in ("m", "k"):
-            value = np.asarray(getattr(self, name)).reshape(-1)
-            object.__setattr__(self, name, tuple(int(v) for v in value))
+        require_ints(self, "m")
+        require_ints(self, "k")
         require_int(self, "F", 0, 16, "8 is enough")
         require_int(self, "G", 0, 24, "10 suits 8-bit results")
         if self.ratios not in RATIOS:
@@ -305,7 +304,7 @@ def di_norm_rows(x, factors, center, F, G, out_mean, out_energy, out_root, out):
         for j in range(n):
             a = x[i, j] * factors[step * j] - mean
             energy += a * a
-        root = max(isqrt((energy << (2 * F)) // n), 1)
+        root = max(integer_root((energy << (2 * F)) // n), 1)
         for j in range(n):
             out[i, j] = divide_round((x[i, j] * factors[step * j] - mean) << (F + G), root, TIES_AWAY)
         out_mean[i] = mean

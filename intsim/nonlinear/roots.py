@@ -21,16 +21,40 @@ from intsim.formats import Format, Int
 from intsim.nonlinear.base import require_int
 from intsim.unit import Hazard, Unit
 
-__all__ = ["ISqrt", "NewtonSqrt", "Reciprocal", "isqrt", "newton10", "reciprocal"]
+__all__ = ["ISqrt", "NewtonSqrt", "Reciprocal", "integer_root", "isqrt", "newton10", "reciprocal"]
 
 UINT32 = Int(32, signed=False)
 
 
-@exact
-def isqrt(value):
-    """The largest integer whose square does not exceed `value`; ``0 <= value < 2**63``.
+def isqrt(value: Any) -> Any:
+    """The largest integer whose square does not exceed `value`.
 
-    Digit recurrence, one bit of the root per step, without a branch on data: it also takes NumPy int64 arrays.
+    Parameters
+    ----------
+    value : integer, or integer array of any shape and dtype, ``0 <= value < 2**63``
+
+    Returns
+    -------
+    int for a Python integer, else int64 of the shape of `value`
+
+    Raises
+    ------
+    DtypeError, IntsimError
+        No integers, negative, or 2**63 and beyond.
+    """
+    values = Int(63, signed=False).check(value, "value")
+    if isinstance(value, int):
+        return integer_root(value)
+    roots = np.empty(values.size, dtype=np.int64)
+    run(_isqrt_all, np.ascontiguousarray(values).reshape(-1).astype(np.int64), roots)
+    return roots.reshape(values.shape)[()]
+
+
+@exact
+def integer_root(value):
+    """:func:`isqrt` as an operator, for ``0 <= value < 2**63``.
+
+    Digit recurrence, one bit of the root per step, without a branch on data.
     """
     rest = value
     root = value * 0
@@ -161,14 +185,14 @@ class Reciprocal(Unit):
 
 
 def _require_unsigned(fmt: Format) -> None:
-    if fmt.signed or fmt.bits > 62:
+    if not isinstance(fmt, Format) or fmt.signed or fmt.bits > 62:
         raise IntsimError(f"x must be unsigned with at most 62 bits, got {fmt}; use Int(bits, signed=False)")
 
 
 @exact
 def _isqrt_all(x, out):
     for i in range(x.size):
-        out[i] = isqrt(x[i])
+        out[i] = integer_root(x[i])
 
 
 @exact

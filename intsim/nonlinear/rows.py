@@ -43,13 +43,15 @@ def row_sum(x, i):
 def extreme_rows(fmt: Format, width: int) -> list[np.ndarray]:
     """Equal rows at the ends and at zero, one-hot rows, ramps up and down, alternating ends."""
     lo, hi = fmt.lo, fmt.hi
-    place = np.arange(width)
-    rows = [np.full(width, value) for value in (lo, lo + 1, -1, 0, 1, hi - 1, hi) if lo <= value <= hi]
+    place = range(width)
+    rows = [[value] * width for value in (lo, lo + 1, -1, 0, 1, hi - 1, hi) if lo <= value <= hi]
     for hot in {0, width // 2, width - 1}:
-        rows += [np.where(place == hot, hi, lo), np.where(place == hot, lo, hi), np.where(place == hot, min(hi, 1), 0)]
-    ramp = np.array([lo + (hi - lo) * int(j) // max(width - 1, 1) for j in place])
-    rows += [ramp, ramp[::-1], np.where(place % 2 == 0, lo, hi), np.clip(place - width // 2, lo, hi)]
-    return rows
+        for inside, outside in ((hi, lo), (lo, hi), (min(hi, 1), 0)):
+            rows.append([inside if j == hot else outside for j in place])
+    ramp = [lo + (hi - lo) * j // max(width - 1, 1) for j in place]
+    rows += [ramp, ramp[::-1], [hi if j % 2 else lo for j in place]]
+    rows.append([min(max(j - width // 2, lo), hi) for j in place])
+    return [np.array(row, dtype=object) for row in rows]  # Python integers: no NumPy type holds -1 and 2**64 - 1
 
 
 def row_corners(

@@ -86,7 +86,10 @@ class RowSoftmax(Row):
             return (x, np.uint8(1)) if self.masked else (x,)
         if not self.masked:
             raise IntsimError(f"{self.name} has no valid bits; build it with masked=True")
-        mask = np.asarray(valid)
+        try:
+            mask = np.asarray(valid)
+        except ValueError:
+            return x, valid  # nested lists of unequal length: the port refuses them
         return (x, mask.astype(np.uint8) if mask.dtype.kind == "b" else mask)
 
     def _corner_ports(self, rows: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -258,6 +261,8 @@ class IBertSoftmax(RowSoftmax):
     def design(cls, scale: float, out_bits: int = 8, **options: Any) -> IBertSoftmax:
         """The unit for scores of real step `scale`, its inner requantiser calibrated as in the authors' code."""
         x0, b, c = design_ibert(scale)
+        if c < 1:
+            raise IntsimError(f"scale {scale!r}: the constant c becomes {c}; use a scale below 1.67")
         multiplier, shift = from_act_scale(float(Fraction(c << 30, E16_MAX)))
         return cls(x0, b, c, multiplier, shift, out_bits, scale=from_scale(scale), **options)
 

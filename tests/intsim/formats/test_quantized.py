@@ -54,3 +54,31 @@ def test_refused():
         Quantized(np.zeros(3, dtype=int), k=256)
     with pytest.raises(UnknownName, match="token"):
         Quantized.from_real(np.zeros((2, 3)), per="tokens")
+
+
+@pytest.mark.parametrize(
+    ("values", "options", "message"),
+    [
+        ([1.0, float("nan")], {}, "NaN or infinity"),
+        ([float("inf")], {}, "NaN or infinity"),
+        ([], {}, "at least one"),
+        ("a", {}, "expected real values"),
+        ([1e308, 1.0], {}, "needs a scale above 255"),
+        ([1.0], {"bits": 0}, r"bits must be an integer in \[2, 32\], got 0"),
+        ([1.0], {"bits": 64}, r"bits must be an integer in \[2, 32\], got 64"),
+    ],
+)
+def test_values_without_a_scale_are_refused(values, options, message):
+    with pytest.raises(IntsimError, match=message):
+        Quantized.from_real(values, **options)
+
+
+def test_values_below_every_scale_are_zeros():
+    q = Quantized.from_real([1e-308, -1e-300])
+    assert (q.m > 0, int(q.k)) == (True, 255)
+    assert q.decode().tolist() == [0.0, 0.0]
+
+
+def test_nested_lists_of_unequal_length_are_refused():
+    with pytest.raises(DtypeError, match="rows of equal length"):
+        Quantized([[1, 2], [1]])

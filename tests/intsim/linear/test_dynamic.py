@@ -218,3 +218,9 @@ def test_refused():
     assert DynamicRequantize(255, 30).hazards() == ()
     with pytest.raises(IntsimError, match="of 62"):
         DynamicRequantize(1 << 31, 40, x=Int(48))(np.array([1 << 40, 0]))
+
+
+@pytest.mark.parametrize("operator", [DIMatMul(), DIResidualAdd()], ids=lambda o: type(o).__name__)
+def test_bare_arrays_have_no_scale_and_are_refused(operator):
+    with pytest.raises(IntsimError, match="expected a Quantized tensor, got list"):
+        operator([[1, 2]], Quantized([[1], [2]]))

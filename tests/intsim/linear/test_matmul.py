@@ -74,3 +74,17 @@ def test_refused():
         matmul(x[:0], np.ones((3, 4), dtype=np.int8))
     with pytest.raises(IntsimError, match="acc_bits"):
         matmul(x, np.ones((3, 4), dtype=np.int8), acc_bits=65)
+
+
+@pytest.mark.parametrize(
+    ("x", "w", "options", "message"),
+    [
+        (5, [[1]], {}, "do not multiply"),
+        ([[1, 2], [3]], [[1]], {}, "rows of equal length"),
+        ([[1, 2]], [[3], [4]], {"acc_bits": "x"}, "acc_bits must be an integer"),
+        ([[2**31 - 1] * 4], [[2**31 - 1]] * 4, {"acc_bits": 64}, "narrower operands"),
+    ],
+)
+def test_what_cannot_be_multiplied_is_refused(x, w, options, message):
+    with pytest.raises(IntsimError, match=message):
+        matmul(x, w, **options)

@@ -89,3 +89,29 @@ def test_refused():
 
 def test_the_residual_add_is_requants():
     assert ResidualAdd is intsim.requant.ResidualAdd
+
+
+def test_pools_keep_the_dtype_and_take_wide_integers():
+    for kind in (np.int8, np.uint16, np.int32, np.int64):
+        assert average_pool(np.full((4, 4), 100, kind), 2).dtype == kind
+    wide = average_pool(np.full((2, 2), 2**29, np.int32), 2, convention="tosa")
+    assert wide.tolist() == [[mean_by_definition([2**29] * 4, "tosa")]]
+    with pytest.raises(IntsimError, match="62 bits fit"):
+        average_pool(np.full((2, 2), 2**59), 2)
+
+
+@pytest.mark.parametrize(
+    ("image", "size", "stride", "message"),
+    [
+        (np.ones((4, 4)), 2, None, "expected integers, got float64"),
+        (np.ones((4, 4), int), 5, None, "does not fit images"),
+        (np.ones(4, int), 2, None, "does not fit images"),
+        (np.ones((4, 4), int), 0, None, "size must be an integer of at least 1, got 0"),
+        (np.ones((4, 4), int), 1.5, None, "size must be an integer"),
+        (np.ones((4, 4), int), 2, 0, "stride must be an integer of at least 1, got 0"),
+        (np.ones((4, 4), int), 2, -1, "stride must be an integer"),
+    ],
+)
+def test_windows_that_do_not_exist_are_refused(image, size, stride, message):
+    with pytest.raises(IntsimError, match=message):
+        average_pool(image, size, stride)
