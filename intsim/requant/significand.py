@@ -23,6 +23,21 @@ class Method(enum.IntEnum):
     TWO_ROUNDINGS_WRAPPING = 4  # and a zero point added in 32 bits
     SIXTEEN_BITS = 5
 
+    @property
+    def description(self) -> str:
+        """In words, for tables."""
+        return _DESCRIPTIONS[self]
+
+
+_DESCRIPTIONS = {
+    Method.FLOAT: "float32(acc) times scale in float32, to an integer `TIES_TO_EVEN`",
+    Method.FIXED_TO_POS: "acc times the significand, one rounding: `TIES_TO_POS`",
+    Method.FIXED_AWAY: "acc times the significand, one rounding: `TIES_AWAY`",
+    Method.TWO_ROUNDINGS: "two roundings: `TIES_TO_POS` at 31 bits, `TIES_AWAY` of the rest",
+    Method.TWO_ROUNDINGS_WRAPPING: "the same, and the sum with the zero point wraps at 32 bits",
+    Method.SIXTEEN_BITS: "acc brought to 16 bits, times 15 bits of the significand, each `TIES_TO_POS`",
+}
+
 
 @exact
 def narrow(patterns, out):
