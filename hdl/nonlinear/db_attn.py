@@ -53,7 +53,7 @@ class DBAttnSoftmax(TableSoftmax):
         self._distance_cuts = 1 + multiplier_cuts(unit.x.bits + 1, unit.multiplier.bit_length() + 1)
         lookup = 2 + (2 if self._factored else 0)
         fold = levels(lanes) + 3
-        self.exp_cuts = self._distance_cuts + fold + 1 + PIVOT_CUTS + 2 + lookup
+        self.exp_cuts = self._distance_cuts + fold + PIVOT_CUTS + 2 + lookup
         super().__init__(unit, lanes=lanes)
 
     def cycles(self, n: int) -> int:

@@ -7,8 +7,7 @@ from typing import Any
 from amaranth.hdl import Cat, Const, Module, Mux, Value, unsigned
 from amaranth.lib.memory import Memory
 
-from hdl.nonlinear.rows import RowComponent, RowFlow, TokenMap
-from hdl.nonlinear.softmax import maximum
+from hdl.nonlinear.rows import RowComponent, RowFlow, TokenMap, maximum
 from hdl.parts.multiplier import multiplier_cuts, multiply
 from hdl.parts.pipeline import Pipeline
 from hdl.parts.shift_round import drop_bits
@@ -37,7 +36,7 @@ class TableSoftmax(RowComponent):
         super().__init__(unit, lanes=lanes)
         fold = levels(lanes) + 3  # from a row's last word to its token on the buffer's output
         scale = multiplier_cuts(self.e_bits + 1, unit.factor.bits + 2) + 3
-        self.overhead = fold + 1 + self.exp_cuts + fold + RECIPROCAL_CUTS + scale
+        self.overhead = fold + self.exp_cuts + fold + RECIPROCAL_CUTS + scale
 
     def elaborate(self, platform) -> Module:
         unit = self.unit

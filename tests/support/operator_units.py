@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from intsim.formats import Int
 from intsim.linear.dynamic import DynamicRequantize
+from intsim.nonlinear import DBAttnSoftmax, QANSSoftmax
 from intsim.nonlinear.activations import HardSwish, IBertGELU, ShiftGELU, SquaredReLU
 from intsim.nonlinear.base import non_positive
 from intsim.nonlinear.exp import DIExp, IBertExp, ShiftExp
@@ -12,6 +13,7 @@ from intsim.nonlinear.layernorm import IBertLayerNorm, IViTLayerNorm
 from intsim.nonlinear.norm import DINorm, L1Norm
 from intsim.nonlinear.softmax import DIClippedSoftmax, IBertSoftmax, Shiftmax
 from intsim.rounding import TIES_AWAY, TIES_TO_EVEN, TIES_TO_POS
+from intsim.tables import NormalReciprocal
 
 __all__ = ["ELEMENTWISE", "ROWS"]
 
@@ -65,6 +67,11 @@ ROWS = {
     "di_softmax_headroom": DIClippedSoftmax(241, 12, 15, 8, "headroom", rounding=TIES_AWAY, max_row=64, x=Int(16)),
     "di_softmax_literal": DIClippedSoftmax(60_000, 30, exp="literal", masked=False, max_row=64, x=Int(32)),
     "requantize": DynamicRequantize(37, 30, max_row=64, x=Int(32)),
+    "qans": QANSSoftmax.design(
+        2.0**-6, reciprocal=NormalReciprocal.design(Int(22, False)), max_row=64, x=Int(12), masked=True
+    ),
+    "db_attn": DBAttnSoftmax.design(2.0**-6, group=6, max_row=64, x=Int(12), masked=True),
+    "db_attn_factored": DBAttnSoftmax.design(0.037, group=12, low_bits=3, delta=0, lo=-4, hi=5, max_row=64, x=Int(10)),
     "requantize_without_zero": DynamicRequantize(
         3001, 40, 6, include_zero=False, rounding=TIES_TO_POS, max_row=64, x=Int(16)
     ),
