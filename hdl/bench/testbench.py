@@ -157,6 +157,7 @@ class Testbench:
         return self.compared
 
     async def _settle(self) -> None:
+        await self.cycle()  # the monitor counts the last transfer with the edge that ends it
         wanted, quiet, before = self.sent.complete, 0, 0
         while (now := self.received.complete) < wanted:
             quiet = quiet + 1 if now == before else 0
