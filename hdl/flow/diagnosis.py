@@ -34,7 +34,8 @@ def suspect(ports: PortMap, failing: Failing, rebuild: Callable[[PortMap], Model
     failing : a mismatch found with them
     rebuild : the design with other ports
     """
-    columns = tuple(column[:_SAMPLE] for column in failing.batch.columns)
+    stop = failing.index + 1
+    columns = tuple(column[max(stop - _SAMPLE, 0) : stop] for column in failing.batch.columns)  # the wrong one is in it
     if ports.interface == "latency" and not failing.batch.unit.is_row:
         latency = _latency(rebuild(replace(ports, latency=0)), columns, failing.batch)
         if latency is not None and latency != ports.latency:
@@ -68,7 +69,7 @@ def _latency(device: Model, columns: Columns, batch: Batch) -> int | None:
 
 def _wrong(device: Model, columns: Columns, batch: Batch) -> np.ndarray:
     try:
-        return answers(batch.unit, device, columns, _outputs(batch.unit(*columns)), (0.0, 0.0), 0).wrong
+        return answers(batch.unit, device, columns, _outputs(batch.unit(*columns)), batch.stalls, batch.seed).wrong
     except NoAnswer:
         return np.ones(1, dtype=bool)
 
@@ -103,7 +104,10 @@ class _Shrinker:
         if self.exhausted or not columns[0].size:
             return False
         batch = self.best.batch
-        expected = _outputs(batch.unit(*columns))
+        try:
+            expected = _outputs(batch.unit(*columns))
+        except IntsimError:
+            return False  # the unit itself refuses these values
         try:
             found = answers(batch.unit, self.device, columns, expected, batch.stalls, batch.seed)
         except NoAnswer as error:
@@ -128,7 +132,9 @@ class _Shrinker:
 
     def shorten_row(self) -> None:
         """Drop elements of a row."""
-        if self.best.batch.unit.is_row and not (self.device.ports and self.device.ports.row_length):
+        unit = self.best.batch.unit
+        fixed = getattr(unit, "row_length", None) or (self.device.ports and self.device.ports.row_length)
+        if unit.is_row and not fixed:
             self._drop(axis=1)
 
     def _drop(self, axis: int) -> None:
