@@ -55,11 +55,11 @@ class Requantizer(UnitComponent):
         self.stages = stages
         self.memory = memory
         self._cuts = choose_cuts(CUTS, stages) if stages else frozenset[str]()
+        if not stages and len(unit.channels) > 1 and memory != "logic":
+            raise IntsimError(f"without a stage the constants lie in logic, not in {memory!r}; use memory='logic'")
         self._table = self._make_table() if len(unit.channels) > 1 else None
         self._port = self._table.read_port() if self._table else None
         clocked = self._table is not None and memory == "block"
-        if not stages and self._table is not None and memory != "logic":
-            raise IntsimError(f"without a stage the constants lie in logic, not in {memory!r}; use memory='logic'")
         self.latency = stages + clocked
         self._layout_shifter()
 

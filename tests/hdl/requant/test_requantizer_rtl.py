@@ -54,7 +54,7 @@ def test_memories_of_constants(memory):
 
 def test_without_a_register():
     assert check(REFERENCE, stages=0)["mismatches"] == 0
-    assert hdl.create(REFERENCE, stages=0).latency == 0
+    assert hdl.flow.rtl(REFERENCE, stages=0).component.latency == 0
 
 
 def test_addends_and_a_reduced_multiplier():
@@ -68,8 +68,8 @@ def test_verilator_agrees():
 
 
 def test_options():
-    assert hdl.create(CHANNELS, stages=3).latency == 3
-    assert hdl.create(CHANNELS, stages=3, memory="block").latency == 4
+    assert hdl.flow.rtl(CHANNELS, stages=3).component.latency == 3
+    assert hdl.flow.rtl(CHANNELS, stages=3, memory="block").component.latency == 4
     with pytest.raises(IntsimError, match="1 to 7 stages"):
         hdl.create(REFERENCE, stages=8)
     with pytest.raises(IntsimError, match="kind of memory"):

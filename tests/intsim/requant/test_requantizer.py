@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "support"))
 from operators import assert_exact, surviving_mutants
 from reference import clamp, requantize_exactly, round_fraction
 
-from intsim import Fixed, Int, IntsimError, Unit
+from intsim import Fixed, Int, IntsimError, Unit, UnknownName, catalogue
 from intsim.exact import compiled
 from intsim.requant import Requantizer
 from intsim.requant.arithmetic import LIMIT, shift_left_limited
@@ -143,6 +143,12 @@ def test_json(unit):
     assert again == unit
     assert again.documented == unit.documented
     assert again.sha256 == unit.sha256
+
+
+def test_conventions_are_found_like_units_of_the_catalogue():
+    assert all(catalogue.get(name) is unit for name, unit in INTEGER.items())
+    with pytest.raises(UnknownName, match="did you mean 'tosa_scale16'"):
+        catalogue.get("tosa_scale_16")
 
 
 def test_equal_conventions_are_equal_units():
