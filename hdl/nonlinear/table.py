@@ -2,7 +2,7 @@
 
 ::
 
-    python -m hdl.nonlinear.table [docs/operators_rtl.md] [--seeds 3]
+    python -m hdl.nonlinear.table [docs/operators_rtl.md] [--seeds 1] [--known]
 
 Every figure is measured on the RTL of the working tree. Results are kept in the user's cache under a hash of the
 emitted Verilog, so that a second run costs seconds and a changed unit is measured again.
@@ -65,7 +65,7 @@ _HEAD = """\
 # The integer operators in RTL: time and cost
 
 Made by `python -m hdl.nonlinear.table`; do not edit. One lane each. ECP5 LFE5U-25F, speed grade 6, placed and routed
-between registers, without I/O cells; Fmax is the median of {seeds} placements. NAND2 is the area in two-input NAND
+between registers, without I/O cells; Fmax of {seeds}. NAND2 is the area in two-input NAND
 gates of the whole unit, row units with `max_row = {small}`: their row memories, block RAM on an FPGA, are a macro's
 business on silicon. All units are compared with their golden models in `tests/hdl`; the figures below are of the
 parameters named.
@@ -89,13 +89,15 @@ transfers; rows behind each other take max(w, pace) cycles each.
 """
 
 
-def measure(unit: Unit, seeds: int) -> dict[str, Any]:
+def measure(unit: Unit, seeds: int, *, known_only: bool = False) -> dict[str, Any] | None:
     """Cost of one unit: what :func:`hdl.flow.place` and :func:`hdl.flow.synth` say, out of the cache if known."""
-    small = replace(unit, max_row=SMALL_ROW) if unit.is_row else unit  # type: ignore[call-arg]
+    small: Any = replace(unit, max_row=SMALL_ROW) if unit.is_row else unit  # type: ignore[call-arg]
     folder = make_folder(tools.cache() / "operators")
     known = folder / f"{hdl.flow.rtl(unit).key[:32]}-{seeds}.json"
     if known.exists():
         return json.loads(known.read_text(encoding="utf-8"))
+    if known_only:
+        return None
     placed = hdl.flow.place(unit, seeds=tuple(range(1, seeds + 1)))
     result = {
         "comb": placed["utilisation"]["TRELLIS_COMB"],
@@ -132,26 +134,26 @@ def _line(cells: list) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("path", nargs="?", default="docs/operators_rtl.md")
-    parser.add_argument("--seeds", type=int, default=3, help="placements per unit")
-    parser.add_argument("--only", default="", help="measure units whose name begins so, and write nothing")
+    parser.add_argument("--seeds", type=int, default=1, help="placements per unit")
+    parser.add_argument("--known", action="store_true", help="measure nothing: list what was measured before")
     arguments = parser.parse_args()
     lines: dict[str, list[str]] = {"elementwise": [], "row": []}
     for kind, units, line in (("elementwise", ELEMENTWISE, _element_line), ("row", ROWS, _row_line)):
         for name, unit in units.items():
-            if not name.startswith(arguments.only):
+            found = measure(unit, arguments.seeds, known_only=arguments.known)
+            if found is None:
+                print(f"{name}: not measured yet", flush=True)
                 continue
-            found = measure(unit, arguments.seeds)
             lines[kind].append(line(name, unit, found))
             slow = "" if found["fmax"] >= LIMITS[kind] else f"   below {LIMITS[kind]} MHz"
             print(lines[kind][-1] + slow, flush=True)
-    if not arguments.only:
-        text = _HEAD.format(
-            seeds=arguments.seeds,
-            small=SMALL_ROW,
-            elementwise="\n".join(lines["elementwise"]),
-            rows="\n".join(lines["row"]),
-        )
-        write_text(arguments.path, text)
+    text = _HEAD.format(
+        seeds="one placement" if arguments.seeds == 1 else f"the median of {arguments.seeds} placements",
+        small=SMALL_ROW,
+        elementwise="\n".join(lines["elementwise"]),
+        rows="\n".join(lines["row"]),
+    )
+    write_text(arguments.path, text)
 
 
 if __name__ == "__main__":

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import C, Cat, Module, Mux, Value
-from amaranth.lib import wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.hdl import C, Cat, Mux, Value
 
-__all__ = ["LeadingOne", "leading_one"]
+__all__ = ["leading_one"]
 
 
 def leading_one(value: Value) -> tuple[Value, Value]:
@@ -20,22 +18,3 @@ def leading_one(value: Value) -> tuple[Value, Value]:
         pairs = zip(blocks[0::2], blocks[1::2], strict=True)
         blocks = [(Cat(Mux(high, above, below), high), low | high) for (below, low), (above, high) in pairs]
     return blocks[0]
-
-
-class LeadingOne(wiring.Component):
-    """:func:`leading_one` as a module of its own: combinational ``x`` to ``index`` and ``found``.
-
-    Parameters
-    ----------
-    width : bits of `x`
-    """
-
-    def __init__(self, width: int):
-        self.width = width
-        super().__init__({"x": In(width), "index": Out(max((width - 1).bit_length(), 1)), "found": Out(1)})
-
-    def elaborate(self, platform) -> Module:
-        m = Module()
-        index, found = leading_one(self.x)
-        m.d.comb += [self.index.eq(index), self.found.eq(found)]
-        return m

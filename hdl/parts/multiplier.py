@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from amaranth.hdl import Module, Value, signed
+from amaranth.hdl import Module, Shape, Value, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -96,8 +96,6 @@ class PipelinedMultiplier(wiring.Component):
     interval = 1
 
     def __init__(self, a_shape, b_shape):
-        from amaranth.hdl import Shape
-
         a, b = Shape.cast(a_shape), Shape.cast(b_shape)
         self.latency = multiplier_cuts(a.width + (not a.signed), b.width + (not b.signed))
         product = signed(a.width + b.width) if a.signed or b.signed else a.width + b.width

@@ -12,7 +12,7 @@ from amaranth.lib.wiring import In, Out
 
 from hdl.parts.pipeline import Pipeline
 
-__all__ = ["Fold", "RowFold", "balanced", "count", "larger", "levels", "smaller", "total", "tree", "trees"]
+__all__ = ["Fold", "RowFold", "count", "larger", "levels", "smaller", "total", "tree", "trees"]
 
 Join = Callable[[Value, Value], Value]
 
@@ -30,14 +30,6 @@ def smaller(a: Value, b: Value) -> Value:
 def levels(width: int) -> int:
     """Depth of a balanced tree over `width` values."""
     return (width - 1).bit_length()
-
-
-def balanced(values: Sequence[Value], join: Join) -> Value:
-    """`values` joined pairwise, level by level. Combinational."""
-    level = list(values)
-    while len(level) > 1:
-        level = _level(level, join)
-    return level[0]
 
 
 def tree(pipe: Pipeline, name: str, values: Sequence[Value], join: Join) -> None:

@@ -9,6 +9,7 @@ from operator_units import ELEMENTWISE
 import hdl
 from intsim.errors import IntsimError
 from intsim.formats import Int
+from intsim.nonlinear.activations import IBertGELU
 from intsim.nonlinear.base import non_positive
 from intsim.nonlinear.exp import DIExp, IBertExp, ShiftExp
 from intsim.nonlinear.gated import DISigmoid
@@ -40,8 +41,9 @@ def test_latency_and_interval(name):
         IBertExp.design(3e-5, x=non_positive(32)),
         DIExp(200, 20, x=Int(32)),
         DIExp(65535, 35, x=Int(32)),
+        IBertGELU.design(1e-5, x=Int(32)),
     ],
-    ids=["shift_exp", "ibert_exp", "di_exp", "di_exp_16_bit_mantissa"],
+    ids=["shift_exp", "ibert_exp", "di_exp", "di_exp_16_bit_mantissa", "ibert_gelu"],
 )
 def test_wide_inputs(unit):
     report = hdl.flow.verify(unit, vectors=1 << 18)
