@@ -122,7 +122,7 @@ def test_python_semantics(tmp_path):
 
 
 @dataclass(frozen=True)
-class Outside(Constructs):
+class ComputesElsewhere(Constructs):
     """Computes outside of its operator."""
 
     def _evaluate(self, a, b):
@@ -131,7 +131,7 @@ class Outside(Constructs):
 
 def test_units_that_compute_elsewhere_are_refused(tmp_path):
     with pytest.raises(IntsimError, match="'a' is computed outside of any operator"):
-        flow.export_c(Outside(), tmp_path / "new")
+        flow.export_c(ComputesElsewhere(), tmp_path / "new")
     assert not (tmp_path / "new").exists()
 
 
