@@ -10,20 +10,18 @@ from amaranth.hdl import C, Cat, Mux, Signal, unsigned
 from amaranth.lib import stream
 from amaranth.lib.memory import Memory
 
-from hdl.nonlinear.rows import RowFlow, TokenMap, words_of
+from hdl.linear.block_encoder import ENCODE_CUTS, PIVOT_CUTS, encode, largest_of, pivot_token
+from hdl.nonlinear.rows import RowFlow, words_of
 from hdl.nonlinear.softmax import below_top
-from hdl.nonlinear.table_rows import TableSoftmax, shifted_both
-from hdl.parts.leading_one import leading_one
+from hdl.nonlinear.table_rows import TableSoftmax
 from hdl.parts.multiplier import multiplier_cuts, multiply
 from hdl.parts.shift_round import shift_round
-from hdl.parts.trees import Fold, larger, levels
+from hdl.parts.trees import levels
 from hdl.registry import realises
 from intsim.errors import IntsimError
 from intsim.nonlinear import db_attn
 
 __all__ = ["DBAttnSoftmax"]
-
-PIVOT_CUTS = 2
 
 
 @realises(db_attn.DBAttnSoftmax)
@@ -53,13 +51,19 @@ class DBAttnSoftmax(TableSoftmax):
         self._distance_cuts = 1 + multiplier_cuts(unit.x.bits + 1, unit.multiplier.bit_length() + 1)
         lookup = 2 + (2 if self._factored else 0)
         fold = levels(lanes) + 3
-        self.exp_cuts = self._distance_cuts + fold + PIVOT_CUTS + 2 + lookup
+        self.exp_cuts = self._distance_cuts + fold + PIVOT_CUTS + ENCODE_CUTS + lookup
         super().__init__(unit, lanes=lanes)
 
     def cycles(self, n: int) -> int:
         """As for every row unit, and the words of a block but one."""
         words = words_of(n, self.lanes)
         return super().cycles(n) + min(words, self._block_words) - 1
+
+    def sustained(self, n: int) -> int:
+        """As for every row unit; a block of a single word takes two cycles."""
+        words, block = words_of(n, self.lanes), self._block_words
+        alone = words if block == 1 else words % block == 1
+        return max(super().sustained(n), words + alone)
 
     @property
     def _block_words(self) -> int:
@@ -70,10 +74,8 @@ class DBAttnSoftmax(TableSoftmax):
         row = flow.map("distance", row, {"d": unsigned(self._d_bits), "counts": unsigned(1)}, self._distances)
         blocks = self._as_blocks(m, flow, row)
         below = RowFlow(m, lanes=self.lanes, max_row=fmt.group)
-        most = Fold(unsigned(self._d_bits), larger, 0, lambda word, k: word.d[k])
-        bits = max((fmt.hi - fmt.lo).bit_length(), 1)
-        pivot = TokenMap({"most": most.shape}, {"exponent": unsigned(bits)}, PIVOT_CUTS, self._pivot)
-        blocks = below.hold("pivot", blocks, {"most": most}, then=[pivot])
+        pivot = pivot_token(fmt, self.unit.frac, self._d_bits)
+        blocks = below.hold("pivot", blocks, {"most": largest_of("d", self._d_bits)}, then=[pivot])
         row = self._as_rows(m, blocks)
         return flow.map("exp", row, {"e": unsigned(self.e_bits)}, lambda pipe: self._encode(m, pipe))
 
@@ -116,47 +118,15 @@ class DBAttnSoftmax(TableSoftmax):
         ]
         return out
 
-    def _pivot(self, pipe):
-        """The shared exponent, counted from `lo`."""
-        unit, fmt, s = self.unit, self.unit.format, pipe.values
-        index, found = leading_one(pipe.payload.most)
-        s.place, s.found = index, found
-        pipe.cut()
-        above = s.place - (unit.frac + fmt.lo)  # exponent - lo
-        limited = Mux(above < 0, 0, Mux(above > fmt.hi - fmt.lo, fmt.hi - fmt.lo, above))
-        bits = max((fmt.hi - fmt.lo).bit_length(), 1)
-        s.exponent = Mux(s.found, limited, 0)[:bits]
-        pipe.cut()
-        return {"exponent": s.exponent}
-
     def _encode(self, m, pipe):
-        """Tag, mantissa, table address; then the table or the product of two."""
+        """Mantissa and table address; then the table, or the product of two."""
         unit, fmt, s = self.unit, self.unit.format, pipe.values
         word, exponent = pipe.payload.word, pipe.payload.token.exponent
-        # the finer step is 2**(exponent + least) units of a distance; a negative `least` moves distances to the left
-        least = fmt.lo - fmt.delta + 1 - fmt.magnitude + unit.frac
-        amount = exponent + max(least, 0)
-        left = max(-least, 0)
-        fine, coarse, counts = [], [], []
-        for k in range(self.lanes):
-            value = word.d[k] << left
-            near, far = shifted_both(value, amount, fmt.delta, fmt.rounding)
-            fine.append(near)
-            coarse.append(far)
-            counts.append(word.counts[k])
-        s.fine, s.fine_up = [f for f, _ in fine], [u for _, u in fine]
-        s.coarse, s.coarse_up = [f for f, _ in coarse], [u for _, u in coarse]
-        s.counts, s.row = counts, exponent
-        pipe.cut()
-        addresses = []
-        for k in range(self.lanes):
-            near, far = s.fine[k] + s.fine_up[k], s.coarse[k] + s.coarse_up[k]
-            fits = (near <= fmt.largest) if fmt.delta else 0
-            q = Mux(fits, near, Mux(far > fmt.largest, fmt.largest, far))[: fmt.bits]
-            line = s.row + Mux(fits, 0, fmt.delta)
-            addresses.append(Cat(q, line[: (unit.table.hi - unit.table.lo).bit_length()]))
-        s.address = addresses
-        pipe.cut()
+        s.counts, s.row = list(word.counts), exponent
+        encode(pipe, fmt, unit.frac, list(word.d), exponent)
+        bits = (unit.table.hi - unit.table.lo).bit_length()
+        lines = [(s.row + Mux(fine, 0, fmt.delta))[:bits] for fine in s.fine]
+        s.address = [Cat(q, line) for q, line in zip(s.q, lines, strict=True)]
         if not self._factored:
             self._rom(m, pipe, list(unit.table.high))
             return {"e": list(s.e)}

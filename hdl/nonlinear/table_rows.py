@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Cat, Const, Module, Mux, Value, unsigned
+from amaranth.hdl import Cat, Const, Module, Mux, unsigned
 from amaranth.lib.memory import Memory
 
 from hdl.nonlinear.rows import RowComponent, RowFlow, TokenMap, maximum
@@ -14,7 +14,7 @@ from hdl.parts.shift_round import drop_bits
 from hdl.parts.trees import levels, total
 from hdl.tables.range_reduced import RECIPROCAL_CUTS, append_reciprocal
 
-__all__ = ["TableSoftmax", "shifted_both"]
+__all__ = ["TableSoftmax"]
 
 
 class TableSoftmax(RowComponent):
@@ -87,11 +87,3 @@ class TableSoftmax(RowComponent):
         s.floor, s.up = [floor for floor, _ in rounded], [up for _, up in rounded]
         pipe.cut()
         return {"y": [(floor + up)[: unit.out_bits] for floor, up in zip(s.floor, s.up, strict=True)]}
-
-
-def shifted_both(value: Value, amount: Value, more: int, mode) -> tuple[tuple[Value, Value], tuple[Value, Value]]:
-    """`value` to the right by `amount`, and by `amount` + `more`, each as the integer below and the bit to add."""
-    room = (1 << len(amount)) - 1
-    wide = Cat(Const(0, room), value) if room else value
-    aligned = wide >> amount
-    return drop_bits(aligned, room, mode), drop_bits(aligned, room + more, mode)

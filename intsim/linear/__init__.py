@@ -1,6 +1,7 @@
 """Linear operators on integers: matrix products, dynamic requantisation, residual adds, average pools."""
 
 from intsim.linear.block_dot import BlockDot, BlockMatmul
+from intsim.linear.block_encoder import BlockEncoder
 from intsim.linear.dynamic import DynamicRequantize
 from intsim.linear.illm import DIMatMul, DIResidualAdd
 from intsim.linear.matmul import accumulator_bits, matmul
@@ -10,6 +11,7 @@ from intsim.requant.residual import ResidualAdd
 __all__ = [
     "AveragePool",
     "BlockDot",
+    "BlockEncoder",
     "BlockMatmul",
     "DIMatMul",
     "DIResidualAdd",
