@@ -142,7 +142,7 @@ class Unit(Parameters):
         """
         try:
             body = json.loads(text)
-        except (json.JSONDecodeError, RecursionError) as error:
+        except (ValueError, TypeError, RecursionError) as error:  # also bytes that are no text
             raise IntsimError(f"not a unit: the JSON is damaged ({error}); write the file again") from None
         if not isinstance(body, dict) or "unit" not in body:
             raise IntsimError("not a unit: expected an object with the key 'unit'; write it with unit.to_json()")
@@ -214,4 +214,6 @@ def save(unit: Unit, path: str | Path) -> None:
     """Write a unit's JSON, whole or not at all."""
     from intsim.files import write_text
 
+    if not isinstance(unit, Unit):
+        raise IntsimError(f"only units are saved, got {type(unit).__name__}; give a unit such as Shiftmax(-16)")
     write_text(path, unit.to_json())

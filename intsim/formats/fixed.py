@@ -49,7 +49,10 @@ class Fixed(Format):
         IntsimError
             A value is not finite, or out of range and `saturate` is not set.
         """
-        real = np.asarray(values, dtype=np.float64)
+        try:
+            real, rounding = np.asarray(values, dtype=np.float64), Rounding(rounding)
+        except (TypeError, ValueError) as error:
+            raise IntsimError(f"{error}; give real numbers, and a mode of intsim.rounding") from None
         if not np.all(np.isfinite(real)):
             raise IntsimError(f"{self} holds no NaN or infinity; remove them before encoding")
         scaled = round_real(np.ldexp(real, self.frac), rounding)

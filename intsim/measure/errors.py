@@ -80,6 +80,8 @@ def error(
     IntsimError
         The unit approximates no known function, or the real function is undefined at a given input.
     """
+    if not isinstance(unit, Unit):
+        raise IntsimError(f"expected a unit, got {type(unit).__name__}; catalogue.get(name) gives stored ones")
     port = port or next(iter(unit.outputs))
     if port not in unit.outputs:
         raise UnknownName("output port", port, unit.outputs)

@@ -87,7 +87,7 @@ class DULUT(Unit):
 
         Parameters
         ----------
-        fn : name of a known function, or any callable on float64 arrays
+        fn : name of a known function, or any callable on real numbers or float64 arrays
         x, y : formats of input and output
         n1, n2 : segments of the first and of the second table, at most
         index : format between the tables, unsigned; default 11 fraction bits, as wide as `n2` steps need

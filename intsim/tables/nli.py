@@ -144,7 +144,7 @@ class NLI(Unit):
 
         Parameters
         ----------
-        fn : name of a known function, or any callable on float64 arrays
+        fn : name of a known function, or any callable on real numbers or float64 arrays
         x, y : formats of input and output
         intervals, bins : the layout; the paper's is 10 intervals of 32 bins
         objective : ``"mean_relative"`` (error over ``max(|f|, tau)``), ``"mean_absolute"`` or ``"max_absolute"``

@@ -175,7 +175,7 @@ class FloatNLI(Unit):
 
         Parameters
         ----------
-        fn : name of a known function, or any callable on float64 arrays
+        fn : name of a known function, or any callable on real numbers or float64 arrays
         x, y : formats of input and output
         intervals, bins : the layout; the paper's is 10 intervals of 32 bins
         width : significant bits inside, see the class

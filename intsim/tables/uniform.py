@@ -100,7 +100,7 @@ class Uniform(Unit):
 
         Parameters
         ----------
-        fn : name of a known function, or any callable on float64 arrays
+        fn : name of a known function, or any callable on real numbers or float64 arrays
         x, y : formats of input and output
         segments : at most this many
         saturate : let values outside `y` become its ends instead of refusing them

@@ -218,3 +218,20 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path):
 def test_an_unknown_type_is_a_lookup_error():
     with pytest.raises(UnknownName):
         Unit.from_json(damaged(lambda b: b["unit"].update(type="Nothing")))
+
+
+@pytest.mark.parametrize("text", [None, 5, b"\xff\xfe\xfd", "[" * 5000], ids=["none", "number", "bytes", "deep"])
+def test_what_is_no_text_is_no_unit(text):
+    with pytest.raises(IntsimError, match="not a unit"):
+        Unit.from_json(text)
+
+
+def test_only_units_are_saved(tmp_path):
+    with pytest.raises(IntsimError, match="only units are saved, got int"):
+        intsim.save(5, tmp_path / "x.json")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_ragged_lists_are_refused():
+    with pytest.raises(DtypeError, match="rows of equal length"):
+        Int(8).check([[1, 2], [1]])

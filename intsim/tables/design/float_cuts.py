@@ -62,8 +62,8 @@ class FloatProblem:
         domain: tuple[float, float] | None = None,
     ) -> FloatProblem:
         """The problem on every finite code of `x` inside `domain` where rounding to `y` leaves something to do."""
-        if not tau > 0:
-            raise IntsimError(f"tau must be above 0, got {tau}; 2**-14 is the smallest normal binary16 number")
+        if not (isinstance(tau, (int, float, np.number)) and tau > 0):
+            raise IntsimError(f"tau must be above 0, got {tau!r}; 2**-14 is the smallest normal binary16 number")
         codes = useful_codes(function, x, y, domain)
         xs = x.decode(codes)
         f = np.asarray(function(xs), dtype=np.float64)

@@ -36,8 +36,8 @@ def design(
     for port, fmt in (("x", x), ("y", y)):
         if not isinstance(fmt, Minifloat):
             raise IntsimError(f"{port} must be floating point as the other port is, got {fmt}; use Float16()")
-    if intervals < 1 or bins < 1:
-        raise IntsimError(f"a table has at least 1 interval and 1 bin, got {intervals} and {bins}")
+    if not all(isinstance(n, (int, np.integer)) and n >= 1 for n in (intervals, bins)):
+        raise IntsimError(f"a table has at least 1 interval and 1 bin, got {intervals!r} and {bins!r}")
     if solver not in SOLVERS:
         raise UnknownName("solver", str(solver), SOLVERS)
     function, name = function_and_name(fn)

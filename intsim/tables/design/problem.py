@@ -71,8 +71,8 @@ class Problem:
         """The problem on the grid of every `stride`-th code (default: the finest grid that is kept)."""
         if objective not in OBJECTIVES:
             raise UnknownName("objective", str(objective), OBJECTIVES)
-        if intervals < 1 or bins < 1:
-            raise IntsimError(f"a table has at least 1 interval and 1 bin, got {intervals} and {bins}")
+        if not all(isinstance(n, (int, np.integer)) and n >= 1 for n in (intervals, bins)):
+            raise IntsimError(f"a table has at least 1 interval and 1 bin, got {intervals!r} and {bins!r}")
         span = target.last - target.first
         if span < intervals:
             raise IntsimError(
@@ -92,8 +92,8 @@ class Problem:
         knots = target.words(target.first + steps * (stride / bins))
         if tau is None:
             tau = 2.0**-target.y.frac
-        if not tau > 0:
-            raise IntsimError(f"tau must be above 0, got {tau}; the default is one unit in the last place of y")
+        if not (isinstance(tau, (int, float, np.number)) and tau > 0):
+            raise IntsimError(f"tau must be above 0, got {tau!r}; the default is one unit in the last place of y")
         magnitude = np.maximum(np.abs(f), tau * 2.0**target.y.frac)
         weight = 1.0 / magnitude if objective == "mean_relative" else np.ones(f.size)
         rise = int(knots.max() - knots.min())

@@ -125,10 +125,11 @@ def target_for(
 
 
 def function_and_name(fn: str | Callable[[np.ndarray], Any]) -> tuple[Callable[[np.ndarray], Any], str]:
-    """A real function and the name that a unit stores for it.
+    """A real function of float64 arrays and the name that a unit stores for it.
 
-    A callable that merely shares its name with a known function is stored as ``user_<name>``, so that nobody
-    takes the known function for what it approximates.
+    A function of single numbers, such as ``math.sin`` or one with an ``if``, is applied element by element. A callable
+    that merely shares its name with a known function is stored as ``user_<name>``, so that nobody takes the known
+    function for what it approximates.
     """
     if isinstance(fn, str):
         return functions.find(fn), fn
@@ -136,4 +137,31 @@ def function_and_name(fn: str | Callable[[np.ndarray], Any]) -> tuple[Callable[[
         raise IntsimError(f"fn must be a function's name or a callable, got {type(fn).__name__}")
     name = getattr(fn, "__name__", type(fn).__name__)
     known = functions.lookup(name)
-    return fn, name if known is None or known is fn else f"user_{name}"
+    if known is fn:
+        return fn, name
+    return _on_arrays(fn), name if known is None else f"user_{name}"
+
+
+def _on_arrays(fn: Callable[[Any], Any]) -> Callable[[np.ndarray], np.ndarray]:
+    """A user's function on float64 arrays, whether or not it takes arrays itself; NaN where it raises."""
+
+    def on_arrays(x: np.ndarray) -> np.ndarray:
+        try:
+            values = fn(x)
+            if np.iscomplexobj(values):
+                raise TypeError("complex values")
+            return np.broadcast_to(np.asarray(values, dtype=np.float64), x.shape)
+        except (TypeError, ValueError, ArithmeticError):  # what functions of single numbers raise on arrays
+            each = (_at(fn, v) for v in x.reshape(-1).tolist())
+            return np.fromiter(each, dtype=np.float64, count=x.size).reshape(x.shape)
+
+    return on_arrays
+
+
+def _at(fn: Callable[[Any], Any], x: float) -> float:
+    try:
+        return float(fn(x))
+    except (ArithmeticError, ValueError):  # outside the domain, as the functions of ``math`` say it
+        return np.nan
+    except TypeError as error:
+        raise IntsimError(f"the function fails at x = {x}: {error}; it takes a real number and returns one") from None

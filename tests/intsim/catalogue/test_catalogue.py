@@ -134,3 +134,9 @@ def test_every_entry_is_designed_to_the_same_file(name):
 def test_designing_an_unknown_entry(capsys):
     assert design.main(["nli_silo"]) == 2
     assert "did you mean 'nli_silu'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", [None, 3])
+def test_a_name_is_a_text(name):
+    with pytest.raises(UnknownName, match=f"unknown unit {name}"):
+        catalogue.get(name)

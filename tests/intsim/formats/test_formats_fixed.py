@@ -198,3 +198,12 @@ def test_smallest_dtype(lo, hi, dtype):
 def test_no_type_holds_more_than_64_bits():
     with pytest.raises(IntsimError, match="does not fit 64 bits"):
         smallest_dtype(-1, 1 << 63)
+
+
+def test_encode_takes_real_numbers_and_known_modes():
+    for wrong in ("a", [[1.0, 2.0], [1.0]], [object()]):
+        with pytest.raises(IntsimError, match="give real numbers"):
+            Fixed(8, 4).encode(wrong)
+    for mode in (9, "x"):
+        with pytest.raises(IntsimError, match="give real numbers, and a mode"):
+            Fixed(8, 4).encode(1.0, mode)

@@ -174,3 +174,8 @@ def test_plain_figures():
     body = error(DIRECT).as_dict()
     assert body["count"] == 256
     assert body["worst"] == error(DIRECT).worst
+
+
+def test_only_units_have_an_error():
+    with pytest.raises(IntsimError, match="expected a unit, got str"):
+        error("silu")

@@ -8,7 +8,7 @@ import pytest
 from intsim.errors import IntsimError, UnknownName
 from intsim.formats import Fixed
 from intsim.rounding import TO_NEG
-from intsim.tables import NLI
+from intsim.tables import NLI, Uniform
 from intsim.tables.design import position_bits, scale
 from intsim.tables.functions import silu
 
@@ -42,7 +42,9 @@ def test_refused(arguments, message):
         ({"domain": (math.nan, 1)}, "fewer than two codes"),
         ({"intervals": 0}, "at least 1 interval"),
         ({"bins": 0}, "at least 1 interval and 1 bin"),
+        ({"intervals": 2.5}, "at least 1 interval and 1 bin, got 2.5"),
         ({"tau": 0}, "tau must be above 0"),
+        ({"tau": "small"}, "tau must be above 0, got 'small'"),
         ({"objective": "mean_relativ"}, "did you mean 'mean_relative'"),
         ({"solver": "fastest"}, "unknown solver"),
     ],
@@ -136,3 +138,30 @@ def test_sixteen_bits_within_two_minutes(objective):
     unit = NLI.design("silu", S16, S16, objective=objective)
     assert time.perf_counter() - start < 120
     assert "multigrid solver on 65536 grid points" in unit.origin
+
+
+@pytest.mark.parametrize("table", [NLI, Uniform], ids=lambda t: t.__name__)
+def test_functions_of_single_numbers_are_as_good_as_functions_of_arrays(table):
+    x, y = Fixed(8, 4), Fixed(8, 4)
+
+    def ramp(v):
+        return v if v > 0 else 0.0
+
+    assert table.design(math.sin, x, y).table == table.design(np.sin, x, y).table
+    assert table.design(ramp, x, y).table == table.design(lambda v: np.maximum(v, 0.0), x, y).table
+    assert table.design(ramp, x, y).fn == "ramp"
+
+
+@pytest.mark.parametrize(
+    ("fn", "message"),
+    [
+        (lambda v: math.log(v), r"the function is nan at x = -8.0 \(code -128\)"),
+        (lambda v: 1 / 0, r"the function is nan at x = -8.0"),
+        (lambda v: v + 1j, r"the function fails at x = -8.0: .*complex"),
+        (lambda v: v[:3], r"the function fails at x = -8.0"),
+    ],
+    ids=["outside", "division", "complex", "too_few"],
+)
+def test_functions_that_give_no_number_are_refused(fn, message):
+    with pytest.raises(IntsimError, match=message):
+        NLI.design(fn, Fixed(8, 4), Fixed(8, 4))
