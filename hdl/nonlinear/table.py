@@ -1,8 +1,8 @@
-"""Writes ``docs/operators_rtl.md``: time and cost of the integer operators on one FPGA and in gates.
+"""Writes ``docs/reference/operators-rtl.md``: time and cost of the integer operators on one FPGA and in gates.
 
 ::
 
-    python -m hdl.nonlinear.table [docs/operators_rtl.md] [--seeds 1] [--known]
+    python -m hdl.nonlinear.table [docs/reference/operators-rtl.md] [--seeds 1] [--known]
 
 Every figure is measured on the RTL of the working tree. Results are kept in the user's cache under a hash of the
 emitted Verilog, so that a second run costs seconds and a changed unit is measured again.
@@ -133,7 +133,7 @@ def _line(cells: list) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("path", nargs="?", default="docs/operators_rtl.md")
+    parser.add_argument("path", nargs="?", default="docs/reference/operators-rtl.md")
     parser.add_argument("--seeds", type=int, default=1, help="placements per unit")
     parser.add_argument("--known", action="store_true", help="measure nothing: list what was measured before")
     arguments = parser.parse_args()

@@ -46,11 +46,11 @@ def command(
             table.name,
             f"{table.mean:.2e}",
             f"{table.maximum:.2e}",
-            table.words,
-            table.memory_bits,
-            table.register_bits,
-            table.comparators,
-            table.multipliers,
+            str(table.words),
+            str(table.memory_bits),
+            str(table.register_bits),
+            str(table.comparators),
+            str(table.multipliers),
         ]
         for table in found
     ]

@@ -71,7 +71,7 @@ def variants() -> dict[str, Unit]:
     from intsim.nonlinear import DBAttnSoftmax, DIClippedSoftmax, IBertSoftmax, QANSSoftmax, Shiftmax
 
     x = Int(16)
-    fine = {"x": x, "out_bits": 24}
+    fine: dict[str, Any] = {"x": x, "out_bits": 24}
     return {
         "I-ViT Shiftmax": Shiftmax.design(STEP, **fine),
         "I-BERT": IBertSoftmax.design(STEP, out_bits=16, x=x),

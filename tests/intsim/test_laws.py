@@ -27,7 +27,6 @@ DESIGN_TIME = {
     "intsim.cli": "prints figures and takes real values",
     "intsim.demo": "a float transformer and its activations",
     "intsim.measure": "compares with real functions",
-    "intsim.models": "float twins and weight loading stand beside the integer models",
     "intsim.prepare": "smoothing, rotation and calibration before quantisation",
     "intsim.requant.difference": "how often two conventions differ",
     "intsim.requant.picture": "a picture of that",

@@ -311,7 +311,15 @@ def test_ctrl_c_leaves_no_file_and_no_traceback(tmp_path):
     words = [sys.executable, "-m", "intsim", "design", "silu", "--x", "s16.12", "--y", "s16.12", "-o", "silu.json"]
     (tmp_path / "work").mkdir()
     env = {**os.environ, "INTSIM_CACHE_DIR": str(tmp_path / "cache")}
-    process = subprocess.Popen(words, cwd=tmp_path / "work", stderr=subprocess.PIPE, text=True, env=env)
+    process = subprocess.Popen(
+        words,
+        cwd=tmp_path / "work",
+        stderr=subprocess.PIPE,
+        text=True,
+        env=env,
+        # a run in the background inherits an ignored SIGINT, which Python then leaves ignored
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     for _ in range(600):
         if (tmp_path / "cache").exists():  # the solver is being compiled: the work has begun
             break
