@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from amaranth.hdl import C, Cat, Mux, Value
@@ -12,9 +13,10 @@ from intsim.formats import Minifloat
 
 __all__ = [
     "Unpacked",
+    "capped",
     "constant",
     "difference",
-    "normalise",
+    "moved_up",
     "right_with_sticky",
     "sort_key",
     "sorted_constant",
@@ -58,23 +60,26 @@ def sorted_constant(code: int, fmt: Minifloat) -> int:
     return (sign << 1) - 1 - code if code & sign else code | sign
 
 
+def capped(amount: Value, width: int) -> Value:
+    """A shift amount that is at least `width` + 1 as `width` + 1, at which nothing of `width` bits is left."""
+    bits = (width + 1).bit_length()
+    return amount if len(amount) < bits else Mux(amount > width, width + 1, amount)[:bits]
+
+
 def right_with_sticky(value: Value, amount: Value) -> tuple[Value, Value]:
-    """`value` shifted to the right, as wide as before, and whether a set bit was lost; any `amount`."""
-    width = len(value)
-    limit = min((1 << len(amount)) - 1, width + 1)
-    capped = amount if limit < width + 1 else Mux(amount > width, width + 1, amount)
-    wide = Cat(C(0, limit), value) >> capped
+    """`value` shifted to the right, as wide as before, and whether a set bit was lost; `amount` as from `capped`."""
+    limit = len(value) + 1
+    wide = Cat(C(0, limit), value) >> amount
     return wide[limit:], wide[:limit].any()
 
 
-def normalise(value: Value) -> tuple[Value, Value]:
-    """`value` moved left until its highest bit is set, and the index of that bit before (0 and 0 for zero)."""
-    index, _ = leading_one(value)
+def moved_up(value: Value, index: Value) -> Value:
+    """`value` moved left until its highest set bit, which stands at `index`, is its last."""
     places = (len(value) - 1 - index)[: len(index)]  # never negative
-    return (value << places)[: len(value)], index
+    return (value << places)[: len(value)]
 
 
-def difference(pipe: Pipeline, name: str, a: Unpacked, b: Unpacked, width: int, cuts: tuple[str, str, str, str]) -> int:
+def difference(pipe: Pipeline, name: str, a: Unpacked, b: Unpacked, width: int, cuts: Sequence[str]) -> int:
     """Name ``<name>_sign``, ``<name>_m`` and ``<name>_top`` for ``a - b`` cut to `width` significant bits, toward zero.
 
     ``<name>_m`` has its highest bit set, or is zero. The value is ``m * 2**(top + offset)``, in units of the exponent
@@ -83,7 +88,8 @@ def difference(pipe: Pipeline, name: str, a: Unpacked, b: Unpacked, width: int, 
 
     Parameters
     ----------
-    cuts : names of the register boundaries behind ordering, aligning, subtracting and normalising
+    cuts : names of the register boundaries behind ordering, aligning, subtracting, finding the leading one and moving
+        it to the top
 
     Returns
     -------
@@ -106,7 +112,7 @@ def difference(pipe: Pipeline, name: str, a: Unpacked, b: Unpacked, width: int, 
     put("most", Mux(less, b.significand, a.significand))
     put("least", Mux(less, a.significand, b.significand))
     put("exponent", Mux(less, b.exponent, a.exponent))
-    put("apart", Mux(less, b.exponent - a.exponent, a.exponent - b.exponent)[: len(a.exponent)])
+    put("apart", capped(Mux(less, b.exponent - a.exponent, a.exponent - b.exponent)[: len(a.exponent)], window))
     pipe.cut(cuts[0])
     moved, lost = right_with_sticky(Cat(C(0, window - bits), get("least")), get("apart"))
     put("moved", moved)
@@ -118,10 +124,12 @@ def difference(pipe: Pipeline, name: str, a: Unpacked, b: Unpacked, width: int, 
     carried = (Cat(C(1, 1), most) + Cat(~get("unlike") & ~get("lost"), added))[1:]
     put("sum", Mux(get("unlike"), carried[: window + 1], carried[:window]))
     pipe.cut(cuts[2])
-    full, index = normalise(get("sum"))
-    put("m", full[-width:])
+    index, _ = leading_one(get("sum"))
+    put("index", index)
     put("top", get("exponent") + index)
     pipe.cut(cuts[3])
+    put("m", moved_up(get("sum"), get("index"))[-width:])
+    pipe.cut(cuts[4])
     return -(window - bits) - (width - 1)
 
 
@@ -129,8 +137,8 @@ def add_rounded(pipe: Pipeline, fmt: Minifloat, *, room: int, saturating: bool =
     """Name ``y``: the code of a product plus a word, rounded once, ties to even; an exact zero is +0.
 
     Takes the pipeline's values ``product`` (a magnitude), ``product_sign``, ``product_top`` (the biased exponent of
-    its highest place, signed) and ``word`` (a finite code). Registers stand at the cuts ``distance``, ``align``,
-    ``sum``, ``magnitude``, ``lead`` and ``result``.
+    its highest place, signed) and ``word`` (a finite code). Registers stand at the cuts ``apart``, ``distance``,
+    ``align``, ``sum``, ``magnitude``, ``highest``, ``lead``, ``place`` and ``result``.
 
     Parameters
     ----------
@@ -140,10 +148,12 @@ def add_rounded(pipe: Pipeline, fmt: Minifloat, *, room: int, saturating: bool =
     """
     s = pipe.values
     bits = len(s.product)
-    apart = unpack(s.word, fmt).exponent - s.product_top
-    none = ~s.product.any()
-    s.larger = none | ~apart[-1]  # the word has the higher place
-    s.distance = Mux(none, 0, Mux(apart[-1], -apart, apart))[: len(apart)]
+    s.apart = unpack(s.word, fmt).exponent - s.product_top
+    s.none = ~s.product.any()
+    pipe.cut("apart")
+    apart = s.apart
+    s.larger = s.none | ~apart[-1]  # the word has the higher place
+    s.distance = capped(Mux(s.none, 0, Mux(apart[-1], -apart, apart))[: len(apart)], room)
     pipe.cut("distance")
     word = unpack(s.word, fmt)
     significand = Cat(C(0, room - len(word.significand)), word.significand)
@@ -160,16 +170,20 @@ def add_rounded(pipe: Pipeline, fmt: Minifloat, *, room: int, saturating: bool =
     s.turned = s.sum[-1]
     s.magnitude = Mux(s.sum[-1], -s.sum, s.sum)[: room + 2]
     pipe.cut("magnitude")
-    _, index = normalise(s.magnitude)
+    s.highest, _ = leading_one(s.magnitude)
+    pipe.cut("highest")
     # to the top, but no further than the lowest exponent allows: then the result is subnormal
-    wanted = room + 1 - index
+    wanted = room + 1 - s.highest
     s.move = Mux(wanted > s.top, s.top, wanted)[: room.bit_length()]
     pipe.cut("lead")
     placed = (s.magnitude << s.move)[: room + 2]
-    field = (s.top - s.move)[: len(s.top)]  # one less than the exponent field
+    s.field = (s.top - s.move)[: len(s.top)]  # one less than the exponent field
     kept, half, rest = placed[-fmt.fraction - 1 :], placed[-fmt.fraction - 2], placed[: -fmt.fraction - 2].any()
-    code = Cat(C(0, fmt.fraction), field) + kept + (half & (kept[0] | rest))
+    s.digits, s.up = kept, half & (kept[0] | rest)
+    s.result_sign = (s.first_sign ^ s.turned) & s.magnitude.any()
+    pipe.cut("place")
+    code = Cat(C(0, fmt.fraction), s.field) + s.digits + s.up
     if saturating:
         code = Mux(code > fmt.largest, fmt.largest, code)
-    s.y = Cat(code[: fmt.bits - 1], (s.first_sign ^ s.turned) & s.magnitude.any())
+    s.y = Cat(code[: fmt.bits - 1], s.result_sign)
     pipe.cut("result")

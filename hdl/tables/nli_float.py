@@ -18,11 +18,12 @@ from hdl.parts.floats import (
     add_rounded,
     constant,
     difference,
-    normalise,
+    moved_up,
     sort_key,
     sorted_constant,
     unpack,
 )
+from hdl.parts.leading_one import leading_one
 from hdl.parts.pipeline import Pipeline, choose_cuts
 from hdl.registry import realises
 from hdl.tables.memory import Table, check_kind
@@ -43,6 +44,13 @@ CUTS = (
     "subtract_x",
     "subtract_y",
     "lead",
+    "place",
+    "highest",
+    "leading_x",
+    "leading_y",
+    "leading_t",
+    "apart",
+    "whole",
     "align_x",
     "align_y",
     "index",
@@ -66,7 +74,7 @@ class FloatNLI(UnitComponent):
     Parameters
     ----------
     unit : intsim.tables.FloatNLI
-    stages : depth of the pipeline, 1 to 24. Values cross a register at the first `stages` cuts of :data:`CUTS`.
+    stages : depth of the pipeline, 1 to 31. Values cross a register at the first `stages` cuts of :data:`CUTS`.
     memory : ``"block"`` (clocked read ports: a block RAM), ``"logic"`` (a ROM in gates) or ``"registers"``
 
     Attributes
@@ -81,7 +89,7 @@ class FloatNLI(UnitComponent):
 
     unit: tables.FloatNLI
 
-    def __init__(self, unit: tables.FloatNLI, *, stages: int = 22, memory: str = "block"):
+    def __init__(self, unit: tables.FloatNLI, *, stages: int = 29, memory: str = "block"):
         super().__init__(unit)
         self._cuts = choose_cuts(CUTS, stages)
         self.latency = stages
@@ -120,7 +128,7 @@ class FloatNLI(UnitComponent):
         )
         pipe.cut("select")
         cut = Unpacked(s.cut_sign, s.cut_exponent, s.cut_significand)
-        names = ("order_x", "align_x", "subtract_x", "normalise_x")
+        names = ("order_x", "align_x", "subtract_x", "leading_x", "normalise_x")
         self._dx_offset = difference(pipe, "dx", unpack(s.inside, fmt), cut, unit.width, names)
 
     def _scale(self, pipe: Pipeline) -> int:
@@ -136,6 +144,7 @@ class FloatNLI(UnitComponent):
         pipe.cut("scale")
         most = (max(unit.segments) - 1).bit_length() + 1
         s.whole_bits = Mux(s.before < 0, 0, Mux(s.before > most, most, s.before))[: most.bit_length()]
+        pipe.cut("whole")
         return most
 
     def _read(self, pipe: Pipeline, table: Table, whole: int) -> None:
@@ -149,10 +158,11 @@ class FloatNLI(UnitComponent):
         pipe.read("right", table.read_port(), s.address + 1)
         pipe.cut("table")
         pipe.cut("words")
-        full, index = normalise(s.rest)
-        s.t_m, s.t_top = full[width:], (s.before + index).as_signed()
+        s.t_index, _ = leading_one(s.rest)
+        pipe.cut("leading_t")
+        s.t_m, s.t_top = moved_up(s.rest, s.t_index)[width:], (s.before + s.t_index).as_signed()
         pipe.cut("fraction")
-        names = ("order_y", "align_y", "subtract_y", "normalise_y")
+        names = ("order_y", "align_y", "subtract_y", "leading_y", "normalise_y")
         parts = unpack(s.right, unit.y), unpack(s.left, unit.y)
         self._step_offset = difference(pipe, "step", *parts, width, names)
 

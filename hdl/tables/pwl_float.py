@@ -16,7 +16,7 @@ __all__ = ["FloatPWL"]
 # Where the engine may be cut, the most useful cut first.
 CUTS = (
     "table", "product", "sum", "compare", "align", "address", "lead", "words", "magnitude", "distance", "result",
-    "input",
+    "place", "highest", "apart", "input",
 )  # fmt: skip
 
 
@@ -27,7 +27,7 @@ class FloatPWL(UnitComponent):
     Parameters
     ----------
     unit : intsim.tables.FloatPWL
-    stages : depth of the pipeline, 1 to 12: the first `stages` cuts of :data:`CUTS` are registers
+    stages : depth of the pipeline, 1 to 15: the first `stages` cuts of :data:`CUTS` are registers
     memory : of slopes and intercepts: ``"block"``, ``"logic"`` or ``"registers"``. Breakpoints are constants of the
         comparators, as in the NLI engine.
 
@@ -38,7 +38,7 @@ class FloatPWL(UnitComponent):
 
     unit: tables.FloatPWL
 
-    def __init__(self, unit: tables.FloatPWL, *, stages: int = 12, memory: str = "block"):
+    def __init__(self, unit: tables.FloatPWL, *, stages: int = 15, memory: str = "block"):
         super().__init__(unit)
         self._cuts = choose_cuts(CUTS, stages)
         self.latency = stages
