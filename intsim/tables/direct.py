@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,15 +10,16 @@ import numpy as np
 
 from intsim.errors import IntsimError
 from intsim.exact import exact, run
-from intsim.formats import Fixed, Format
+from intsim.formats import Fixed
 from intsim.parameters import note
+from intsim.tables.one_variable import OneVariable
 from intsim.unit import Unit
 
 __all__ = ["Direct"]
 
 
 @dataclass(frozen=True)
-class Direct(Unit):
+class Direct(OneVariable, Unit):
     """``y = table[x - lo(x)]``.
 
     Parameters
@@ -28,6 +29,8 @@ class Direct(Unit):
     table : a code of `y` for every code of `x`, ascending
     fn : name of the function (a note; not part of the unit's identity)
     """
+
+    kind = "direct"
 
     x: Fixed
     y: Fixed
@@ -54,24 +57,6 @@ class Direct(Unit):
         function, name = function_and_name(fn)
         words = target_for(function, x, y, None, saturate).words(x.codes().astype(np.int64))
         return cls(x, y, tuple(words.tolist()), name)
-
-    @property
-    def inputs(self) -> Mapping[str, Format]:
-        return {"x": self.x}
-
-    @property
-    def outputs(self) -> Mapping[str, Format]:
-        return {"y": self.y}
-
-    @property
-    def name(self) -> str:
-        return f"direct_{self.fn}" if self.fn and self.fn.isidentifier() else "direct"
-
-    def real(self, *values: Any) -> Any:
-        from intsim.tables.functions import lookup
-
-        function = lookup(self.fn)
-        return None if function is None else function(np.asarray(values[0], dtype=np.float64))
 
     def corners(self) -> tuple[np.ndarray, ...]:
         """Every code."""

@@ -14,16 +14,17 @@ index between the tables needs 11 fraction bits or more: with 8, a merged straig
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from intsim.errors import IntsimError
-from intsim.formats import Fixed, Format
+from intsim.formats import Fixed
 from intsim.parameters import note
 from intsim.rounding import TIES_TO_POS, Rounding
+from intsim.tables.one_variable import OneVariable
 from intsim.tables.uniform import Uniform
 from intsim.unit import Unit
 
@@ -31,7 +32,7 @@ __all__ = ["DULUT"]
 
 
 @dataclass(frozen=True)
-class DULUT(Unit):
+class DULUT(OneVariable, Unit):
     """Two tables with equal steps in series, on fixed-point ports: ``y = values(mapper(x))``.
 
     Parameters
@@ -48,6 +49,8 @@ class DULUT(Unit):
     IntsimError
         Tables that do not fit together.
     """
+
+    kind = "dulut"
 
     mapper: Uniform
     values: Uniform
@@ -117,18 +120,6 @@ class DULUT(Unit):
         )
 
     @property
-    def inputs(self) -> Mapping[str, Format]:
-        return {"x": self.mapper.x}
-
-    @property
-    def outputs(self) -> Mapping[str, Format]:
-        return {"y": self.values.y}
-
-    @property
-    def name(self) -> str:
-        return f"dulut_{self.fn}" if self.fn and self.fn.isidentifier() else "dulut"
-
-    @property
     def x(self) -> Fixed:
         return self.mapper.x
 
@@ -140,12 +131,6 @@ class DULUT(Unit):
     def domain(self) -> tuple[int, int] | None:
         """First and last code of `x` for which the tables were designed; None: all of them."""
         return self.mapper.domain
-
-    def real(self, *values: Any) -> Any:
-        from intsim.tables.functions import lookup
-
-        function = lookup(self.fn)
-        return None if function is None else function(np.asarray(values[0], dtype=np.float64))
 
     def corners(self) -> tuple[np.ndarray, ...]:
         """Range ends, both sides of every knot, and an input for every single changed word that shows."""

@@ -7,7 +7,7 @@ gets is decided here by an exact knapsack instead of a greedy rule.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,16 +15,17 @@ import numpy as np
 
 from intsim.errors import IntsimError
 from intsim.exact import exact, run
-from intsim.formats import Format, Minifloat
+from intsim.formats import Minifloat
 from intsim.parameters import note
 from intsim.tables.nli_float import WIDTHS, blend_float
+from intsim.tables.one_variable import OneVariable
 from intsim.unit import Unit
 
 __all__ = ["ExponentTable"]
 
 
 @dataclass(frozen=True)
-class ExponentTable(Unit):
+class ExponentTable(OneVariable, Unit):
     """A table addressed by sign and exponent, with linear interpolation, on floating-point ports.
 
     Rows are the exponents of positive numbers, ascending, then those of negative ones. Row `r` has ``2**splits[r]``
@@ -94,22 +95,8 @@ class ExponentTable(Unit):
         return (*bases, total + 1)
 
     @property
-    def inputs(self) -> Mapping[str, Format]:
-        return {"x": self.x}
-
-    @property
-    def outputs(self) -> Mapping[str, Format]:
-        return {"y": self.y}
-
-    @property
     def name(self) -> str:
         return f"exponent_{self.fn}_{self.x}" if self.fn and self.fn.isidentifier() else "exponent_table"
-
-    def real(self, *values: Any) -> Any:
-        from intsim.tables.functions import lookup
-
-        function = lookup(self.fn)
-        return None if function is None else function(np.asarray(values[0], dtype=np.float64))
 
     def corners(self) -> tuple[np.ndarray, ...]:
         """Special codes; of every row the ends, the knots and the middles between them."""

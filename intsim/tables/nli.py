@@ -13,7 +13,7 @@ behind the multiplier); the fraction has `t_bits` bits, derived from the table; 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,9 +21,10 @@ import numpy as np
 
 from intsim.errors import IntsimError
 from intsim.exact import exact, run
-from intsim.formats import Fixed, Format, Minifloat
+from intsim.formats import Fixed, Minifloat
 from intsim.parameters import note
 from intsim.rounding import TIES_TO_POS, Rounding, shift_round
+from intsim.tables.one_variable import OneVariable, TwoLevel
 from intsim.unit import Hazard, Unit
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ __all__ = ["NLI"]
 
 
 @dataclass(frozen=True)
-class NLI(Unit):
+class NLI(OneVariable, TwoLevel, Unit):
     """A table with non-uniform cut points and linear interpolation, on fixed-point ports.
 
     With ``M`` intervals, ``n[I]`` segments in interval ``I`` (1 in the outer two, `bins` in the others) and
@@ -66,6 +67,8 @@ class NLI(Unit):
     IntsimError
         Parameters that do not fit together, or whose intermediates would exceed 63 bits.
     """
+
+    kind = "nli"
 
     x: Fixed
     y: Fixed
@@ -200,37 +203,6 @@ class NLI(Unit):
         )
 
     @property
-    def inputs(self) -> Mapping[str, Format]:
-        return {"x": self.x}
-
-    @property
-    def outputs(self) -> Mapping[str, Format]:
-        return {"y": self.y}
-
-    @property
-    def name(self) -> str:
-        return f"nli_{self.fn}" if self.fn and self.fn.isidentifier() else "nli"
-
-    @property
-    def intervals(self) -> int:
-        return len(self.cuts) - 1
-
-    @property
-    def segments(self) -> tuple[int, ...]:
-        """Segments per interval: one in the outer two, `bins` in the others."""
-        last = self.intervals - 1
-        return tuple(1 if i in (0, last) else self.bins for i in range(self.intervals))
-
-    @property
-    def bases(self) -> tuple[int, ...]:
-        """Index of the first table word of each interval, and of the last word of all."""
-        total, bases = 0, [0]
-        for n in self.segments:
-            total += n
-            bases.append(total)
-        return tuple(bases)
-
-    @property
     def widths(self) -> dict[str, int]:
         """Bits of every intermediate, from the parameters: unsigned but for ``step`` and ``product``."""
         spans = [b - a for a, b in zip(self.cuts, self.cuts[1:], strict=False)]
@@ -248,12 +220,6 @@ class NLI(Unit):
             "step": step,
             "product": step + self.t_bits,
         }
-
-    def real(self, *values: Any) -> Any:
-        from intsim.tables.functions import lookup
-
-        function = lookup(self.fn)
-        return None if function is None else function(np.asarray(values[0], dtype=np.float64))
 
     def corners(self) -> tuple[np.ndarray, ...]:
         """Range ends, both sides of every cut and knot, and an input for every single change of a parameter."""

@@ -18,7 +18,7 @@ outside of them; -0 is 0; subnormal numbers are read and written exactly; a sum 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
@@ -28,9 +28,10 @@ import numpy as np
 
 from intsim.errors import IntsimError
 from intsim.exact import exact, run
-from intsim.formats import Format, Minifloat
+from intsim.formats import Minifloat
 from intsim.formats.minifloat import bit_length, exponent_of, order, pack, significand
 from intsim.parameters import note
+from intsim.tables.one_variable import OneVariable, TwoLevel
 from intsim.unit import Unit
 
 __all__ = ["FloatNLI"]
@@ -39,7 +40,7 @@ WIDTHS = (11, 22)  # below, not even one input would survive; above, a product a
 
 
 @dataclass(frozen=True)
-class FloatNLI(Unit):
+class FloatNLI(OneVariable, TwoLevel, Unit):
     """A table with non-uniform cut points and linear interpolation, on floating-point ports.
 
     With the layout of :class:`~intsim.tables.nli.NLI` (``n[I]`` segments in interval ``I``, ``base[I]`` its first
@@ -126,35 +127,8 @@ class FloatNLI(Unit):
                 )
 
     @property
-    def inputs(self) -> Mapping[str, Format]:
-        return {"x": self.x}
-
-    @property
-    def outputs(self) -> Mapping[str, Format]:
-        return {"y": self.y}
-
-    @property
     def name(self) -> str:
         return f"nli_{self.fn}_{self.x}" if self.fn and self.fn.isidentifier() else f"nli_{self.x}"
-
-    @property
-    def intervals(self) -> int:
-        return len(self.cuts) - 1
-
-    @property
-    def segments(self) -> tuple[int, ...]:
-        """Segments per interval: one in the outer two, `bins` in the others."""
-        last = self.intervals - 1
-        return tuple(1 if i in (0, last) else self.bins for i in range(self.intervals))
-
-    @property
-    def bases(self) -> tuple[int, ...]:
-        """Index of the first table word of each interval, and of the last word of all."""
-        total, bases = 0, [0]
-        for n in self.segments:
-            total += n
-            bases.append(total)
-        return tuple(bases)
 
     @classmethod
     def design(
@@ -232,12 +206,6 @@ class FloatNLI(Unit):
         ]
         words = y.encode(function(np.concatenate([*places, lefts[-1:]])), saturate=True)
         return cls(x, y, codes, bins, mantissas, exponents, tuple(words.tolist()), width, **notes)
-
-    def real(self, *values: Any) -> Any:
-        from intsim.tables.functions import lookup
-
-        function = lookup(self.fn)
-        return None if function is None else function(np.asarray(values[0], dtype=np.float64))
 
     def corners(self) -> tuple[np.ndarray, ...]:
         """Special and subnormal codes, both sides of every knot and middle, and where a changed scale shows."""

@@ -9,7 +9,7 @@ once, which is more than the original's FP16 multiply-add.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -18,17 +18,18 @@ import numpy as np
 
 from intsim.errors import IntsimError
 from intsim.exact import exact, run
-from intsim.formats import Format, Minifloat
+from intsim.formats import Minifloat
 from intsim.formats.minifloat import exponent_of, order, pack, significand
 from intsim.parameters import note
 from intsim.tables.nli_float import add_floats
+from intsim.tables.one_variable import OneVariable
 from intsim.unit import Unit
 
 __all__ = ["FloatPWL"]
 
 
 @dataclass(frozen=True)
-class FloatPWL(Unit):
+class FloatPWL(OneVariable, Unit):
     """``y = slopes[I] * x + intercepts[I]``, `I` the number of breakpoints not above `x`; rounded once, ties to even.
 
     **Special values:** NaN gives NaN; infinities and results beyond the largest number become the largest number.
@@ -102,22 +103,8 @@ class FloatPWL(Unit):
         return len(self.slopes)
 
     @property
-    def inputs(self) -> Mapping[str, Format]:
-        return {"x": self.x}
-
-    @property
-    def outputs(self) -> Mapping[str, Format]:
-        return {"y": self.y}
-
-    @property
     def name(self) -> str:
         return f"pwl{self.segments}_{self.fn}_{self.x}" if self.fn and self.fn.isidentifier() else "pwl_float"
-
-    def real(self, *values: Any) -> Any:
-        from intsim.tables.functions import lookup
-
-        function = lookup(self.fn)
-        return None if function is None else function(np.asarray(values[0], dtype=np.float64))
 
     def corners(self) -> tuple[np.ndarray, ...]:
         """Special codes, both sides of every breakpoint, the ends and the middle of every segment."""

@@ -7,7 +7,7 @@ low bits the position between two words: one subtraction, one table read pair, o
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,17 +15,18 @@ import numpy as np
 
 from intsim.errors import IntsimError
 from intsim.exact import exact, run
-from intsim.formats import Fixed, Format
+from intsim.formats import Fixed
 from intsim.parameters import note
 from intsim.rounding import TIES_TO_POS, Rounding, shift_round
 from intsim.tables.nli import as_signed
+from intsim.tables.one_variable import OneVariable
 from intsim.unit import Unit
 
 __all__ = ["Uniform"]
 
 
 @dataclass(frozen=True)
-class Uniform(Unit):
+class Uniform(OneVariable, Unit):
     """A table with equally spaced knots and linear interpolation, on fixed-point ports::
 
         d       = min(max(x - first, 0), segments << step_bits)
@@ -51,6 +52,8 @@ class Uniform(Unit):
     IntsimError
         Parameters that do not fit together, or whose intermediates would exceed 63 bits.
     """
+
+    kind = "uniform"
 
     x: Fixed
     y: Fixed
@@ -117,18 +120,6 @@ class Uniform(Unit):
         return design(fn, x, y, segments=segments, saturate=saturate, domain=domain, rounding=rounding)
 
     @property
-    def inputs(self) -> Mapping[str, Format]:
-        return {"x": self.x}
-
-    @property
-    def outputs(self) -> Mapping[str, Format]:
-        return {"y": self.y}
-
-    @property
-    def name(self) -> str:
-        return f"uniform_{self.fn}" if self.fn and self.fn.isidentifier() else "uniform"
-
-    @property
     def segments(self) -> int:
         return len(self.table) - 1
 
@@ -149,12 +140,6 @@ class Uniform(Unit):
             "step": step,
             "product": step + self.step_bits,
         }
-
-    def real(self, *values: Any) -> Any:
-        from intsim.tables.functions import lookup
-
-        function = lookup(self.fn)
-        return None if function is None else function(np.asarray(values[0], dtype=np.float64))
 
     def corners(self) -> tuple[np.ndarray, ...]:
         """Range ends, both sides of every knot, and an input for every single change of a parameter that shows."""
