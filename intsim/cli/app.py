@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 import intsim
+from intsim.cli.interrupt import listening
 from intsim.errors import IntsimError
 
 __all__ = ["DIFFERS", "HOLDS", "IMPOSSIBLE", "VERBS", "application", "run"]
@@ -82,30 +83,43 @@ def _version(asked: bool) -> None:
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit code. No traceback reaches the user."""
+    with listening() as interrupts:
+        try:
+            return _run(arguments)
+        except KeyboardInterrupt:
+            pass
+        except Exception as error:
+            if not interrupts.seen:  # else the interrupt was lost in a callback, and this is its consequence
+                return _refuse(_explain(error))
+    print("stopped", file=sys.stderr)
+    return STOPPED
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # a real function may overflow where it is not asked for
             application()(args=arguments, prog_name="intsim")
     except SystemExit as leaving:
         return leaving.code if isinstance(leaving.code, int) else IMPOSSIBLE
-    except KeyboardInterrupt:
-        print("stopped", file=sys.stderr)
-        return STOPPED
-    except IntsimError as error:
-        return _refuse(str(error))
-    except ModuleNotFoundError as error:
-        extra = "models" if (error.name or "") in ("safetensors", "tokenizers", "scipy") else "hdl"
-        return _refuse(f"{error.name} is missing: pip install 'intsim[{extra}]'")
-    except MemoryError:
-        return _refuse("out of memory; use fewer vectors, narrower formats or a machine with more")
-    except OSError as error:
-        where = f" {error.filename}" if error.filename else ""
-        return _refuse(f"the system refused{where}: {error.strerror or error}; check the path and its permissions")
-    except Exception as error:
-        if os.environ.get("INTSIM_TRACEBACK"):
-            traceback.print_exc()
-        return _refuse(f"this is a defect of intsim ({type(error).__name__}: {error}); {_ISSUES}")
     return HOLDS
+
+
+def _explain(error: Exception) -> str:
+    match error:
+        case IntsimError():
+            return str(error)
+        case ModuleNotFoundError():
+            extra = "models" if (error.name or "") in ("safetensors", "tokenizers", "scipy") else "hdl"
+            return f"{error.name} is missing: pip install 'intsim[{extra}]'"
+        case MemoryError():
+            return "out of memory; use fewer vectors, narrower formats or a machine with more"
+        case OSError():
+            where = f" {error.filename}" if error.filename else ""
+            return f"the system refused{where}: {error.strerror or error}; check the path and its permissions"
+    if os.environ.get("INTSIM_TRACEBACK"):
+        traceback.print_exception(error)
+    return f"this is a defect of intsim ({type(error).__name__}: {error}); {_ISSUES}"
 
 
 def _refuse(message: str) -> int:
