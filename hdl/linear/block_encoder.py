@@ -1,3 +1,4 @@
+# amaranth: UnusedElaboratable=no
 """The block floating-point encoder in hardware: the largest magnitude of a block, then shift, round, saturate."""
 
 from __future__ import annotations

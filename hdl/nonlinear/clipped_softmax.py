@@ -1,3 +1,4 @@
+# amaranth: UnusedElaboratable=no
 """I-LLM's clipped softmax in hardware: its exponential has a scale found at run time, once per row."""
 
 from __future__ import annotations

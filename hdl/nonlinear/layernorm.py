@@ -1,3 +1,4 @@
+# amaranth: UnusedElaboratable=no
 """LayerNorm in hardware, I-ViT's and I-BERT's: three passes with two row buffers between them.
 
 The first pass sums the row and divides by its length, the second squares the distances to the mean and sums those,

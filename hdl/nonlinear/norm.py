@@ -1,3 +1,4 @@
+# amaranth: UnusedElaboratable=no
 """DI-Norm and the L1 norm in hardware. Both divide every element by something found once per row.
 
 DI-Norm divides by the root of the mean square, the L1 norm by the sum of the distances; the division per element is

@@ -1,3 +1,4 @@
+# amaranth: UnusedElaboratable=no
 """Square roots and the reciprocal, one result at a time, by digit recurrence."""
 
 from __future__ import annotations

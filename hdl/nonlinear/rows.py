@@ -1,3 +1,4 @@
+# amaranth: UnusedElaboratable=no
 """The skeleton of every row unit: a chain of passes over a row that streams by.
 
 A row unit is written as the data flow it is::

@@ -1,3 +1,4 @@
+# amaranth: UnusedElaboratable=no
 """The softmax in hardware: three passes over a row, with two row buffers between them.
 
 The first pass finds the maximum, the second exponentiates the distance to it and sums, the third scales by the

@@ -1,3 +1,4 @@
+# amaranth: UnusedElaboratable=no
 """Dividers by digit recurrence: iterative and pipelined, radix 2 and 4, and the signed wrapper.
 
 All of them compute ``q = floor(n / d)`` and ``r = n - q * d`` for unsigned `n` and `d`. The quotient has `q_bits`

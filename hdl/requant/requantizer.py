@@ -1,3 +1,4 @@
+# amaranth: UnusedElaboratable=no
 """One requantiser for every convention: product, window of the shifted product, one adder that also rounds, clamp.
 
 Nothing is added to the wide product. A shifter brings the wanted bits down with one fraction bit below them; the

@@ -1,3 +1,4 @@
+# amaranth: UnusedElaboratable=no
 """The normalised reciprocal of a positive integer in hardware: leading one, table, one linear step."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# amaranth: UnusedElaboratable=no
 """The parts dressed as units, each with a one-line golden model, so that the flows' comparison serves them too."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# amaranth: UnusedElaboratable=no
 """Dividers, root, multiplier, leading one, trees and row buffer against arithmetic, exhaustively at small widths."""
 
 from __future__ import annotations
