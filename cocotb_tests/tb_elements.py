@@ -1,4 +1,4 @@
-"""Inside the simulator: the protocol tests of an elementwise operator."""
+"""Inside the simulator: the protocol tests of an elementwise unit, with four pairs of pauses."""
 
 import cocotb
 
@@ -14,6 +14,11 @@ async def back_to_back(dut):
 @cocotb.parametrize((("sender", "receiver"), [(0.0, 0.9), (0.1, 0.1), (0.5, 0.5), (0.9, 0.0)]))
 async def under_stalls(dut, sender, receiver):
     assert await protocol.under_stalls(dut, 10_000, sender, receiver) == 10_000
+
+
+@cocotb.test()
+async def bursts(dut):
+    assert await protocol.bursts(dut, 10_000) == 10_000
 
 
 @cocotb.test()

@@ -12,7 +12,7 @@ import hdl.flow
 from intsim import Fixed, save
 from intsim.tables import NLI
 
-TESTS = Path(__file__).with_name("tb_nli.py")
+TESTS = Path(__file__).with_name("tb_every_pause.py")
 UNIT = NLI.design("tanh", x=Fixed(10, 7), y=Fixed(10, 8), intervals=4, bins=8, solver="equal")
 
 

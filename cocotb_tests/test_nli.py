@@ -1,4 +1,4 @@
-"""The NLI engine under cocotb and Verilator; ``tb_nli.py`` is what runs inside the simulator."""
+"""The NLI engine under cocotb and Verilator; inside runs ``tb_every_pause.py``."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ import hdl.bench
 from intsim import Fixed
 from intsim.tables import NLI
 
-TESTS = Path(__file__).with_name("tb_nli.py")
+TESTS = Path(__file__).with_name("tb_every_pause.py")
 SILU = NLI.design("silu", x=Fixed(16, 12), y=Fixed(16, 12), intervals=10, bins=32, solver="equal")
 
 

@@ -22,8 +22,8 @@ def check_rows(name: str, lanes: int) -> None:
 
 def check_elements(name: str) -> None:
     results = hdl.bench.run(ELEMENTWISE[name], HERE / "tb_elements.py")
-    assert len(results.passed) == 6
-    assert results.compared > 59_000
+    assert len(results.passed) == 7
+    assert results.compared > 69_000
 
 
 @pytest.mark.parametrize(("name", "lanes"), FAST_ROWS.items())

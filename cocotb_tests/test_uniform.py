@@ -1,4 +1,4 @@
-"""The equal-step table under cocotb and Verilator; ``tb_uniform.py`` is what runs inside the simulator."""
+"""The equal-step table under cocotb and Verilator; inside runs ``tb_elements.py``."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import hdl.bench
 from intsim import Fixed
 from intsim.tables import Uniform
 
-TESTS = Path(__file__).with_name("tb_uniform.py")
+TESTS = Path(__file__).with_name("tb_elements.py")
 
 
 def test_protocol():

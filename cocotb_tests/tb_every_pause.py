@@ -1,4 +1,4 @@
-"""Inside the simulator: the protocol tests of the requantiser."""
+"""Inside the simulator: the protocol tests of an elementwise unit, with every pair of pauses."""
 
 import cocotb
 
