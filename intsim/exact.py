@@ -22,6 +22,7 @@ import enum
 import functools
 import hashlib
 import inspect
+import sys
 import types
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -39,7 +40,9 @@ __all__ = [
     "exact",
     "helpers",
     "interpreted",
+    "is_compiled",
     "is_plain",
+    "kernel",
     "offline",
     "operators",
     "plain",
@@ -66,17 +69,26 @@ def offline(fn: F) -> F:
     return fn
 
 
+def kernel(fn: F) -> F:
+    """Mark `fn` as machine-level code of :mod:`intsim.kernels`: a faster formulation, or a part of one.
+
+    It runs compiled only, without Python's global lock, and may hold integers in floats within a bound it asserts.
+    """
+    fn.__kernel__ = True  # type: ignore[attr-defined]
+    return fn
+
+
 def operators() -> dict[str, Callable[..., Any]]:
     """Every operator marked so far, by qualified name."""
     return dict(_operators)
 
 
 def helpers(fn: Callable[..., Any]) -> dict[str, Callable[..., Any]]:
-    """The ``@exact`` (or ``@offline``) functions that `fn` calls directly, by the global name it uses for them."""
+    """The marked functions that `fn` calls directly, by the global name it uses for them."""
     found: dict[str, Callable[..., Any]] = {}
     for name in fn.__code__.co_names:
         value: Any = fn.__globals__.get(name)
-        if getattr(value, "__exact__", False) or getattr(value, "__offline__", False):
+        if any(getattr(value, mark, False) for mark in ("__exact__", "__offline__", "__kernel__")):
             found[name] = value
     return found
 
@@ -102,8 +114,7 @@ def compiled(fn: Callable[..., Any], *, cache: bool = True) -> Callable[..., Any
     clone = types.FunctionType(fn.__code__, namespace, fn.__name__, fn.__defaults__, fn.__closure__)
     clone.__qualname__ = fn.__qualname__
     clone.__module__ = fn.__module__
-    if fn.__module__.startswith("intsim.kernels.") or getattr(fn, "__offline__", False):
-        # kernels may hold integers in floats, within a bound they assert; design-time code may use floats
+    if getattr(fn, "__kernel__", False) or getattr(fn, "__offline__", False):
         dispatcher = numba.njit(clone, nogil=True)
     else:
         from intsim.integers_only import IntegerCompiler
@@ -162,13 +173,15 @@ def _digest(fn: Callable[..., Any]) -> str | None:
             digest.update(inspect.getsource(f).encode())
         except (OSError, TypeError):
             return None
-        used = {name: f.__globals__.get(name) for name in f.__code__.co_names}
+        used: dict[str, Any] = {name: f.__globals__.get(name) for name in f.__code__.co_names}
         used["__defaults__"] = f.__defaults__
         for name, cell in zip(f.__code__.co_freevars, f.__closure__ or (), strict=True):
             used[name] = cell.cell_contents
         for name, value in used.items():
             if isinstance(value, (int, tuple, enum.Enum)):
                 digest.update(f"{name}={value!r}".encode())
+            elif hasattr(value, "_defn"):  # machine code written by an intrinsic, with the help of its module
+                digest.update(inspect.getsource(sys.modules[value._defn.__module__]).encode())
             elif isinstance(value, np.ndarray):
                 digest.update(f"{name}={value.dtype}{value.shape}".encode() + value.tobytes())
     return f"{fn.__name__}-{digest.hexdigest()[:16]}"
@@ -187,6 +200,11 @@ def plain() -> Iterator[None]:
 def is_plain() -> bool:
     """Whether operators run un-compiled at this point."""
     return _plain.get()
+
+
+def is_compiled() -> bool:
+    """Whether operators run as machine code at this point, so that a kernel may stand in for one."""
+    return not _plain.get() and _interpreter.get() is None
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from intsim.linear.block_dot import BlockDot, BlockMatmul
 from intsim.linear.block_encoder import BlockEncoder
 from intsim.linear.dynamic import DynamicRequantize
 from intsim.linear.illm import DIMatMul, DIResidualAdd
-from intsim.linear.matmul import accumulator_bits, matmul
+from intsim.linear.matmul import PackedWeights, accumulator_bits, matmul, pack
 from intsim.linear.pool import AveragePool, average_pool
 from intsim.requant.residual import ResidualAdd
 
@@ -16,8 +16,10 @@ __all__ = [
     "DIMatMul",
     "DIResidualAdd",
     "DynamicRequantize",
+    "PackedWeights",
     "ResidualAdd",
     "accumulator_bits",
     "average_pool",
     "matmul",
+    "pack",
 ]

@@ -2,33 +2,85 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from intsim.errors import DtypeError, IntsimError
-from intsim.exact import exact, run
+from intsim.exact import exact, is_compiled, run
 from intsim.formats import Format
 
-__all__ = ["accumulator_bits", "matmul"]
+__all__ = ["PackedWeights", "accumulator_bits", "matmul", "pack"]
 
 
-def accumulator_bits(x: Format | np.ndarray, w: Format | np.ndarray, depth: int, bias: Any = 0) -> int:
+def accumulator_bits(x: Format | np.ndarray, w: Format | np.ndarray | PackedWeights, depth: int, bias: Any = 0) -> int:
     """Bits of a two's complement accumulator that no product of `x` and `w` can leave.
 
     Parameters
     ----------
-    x, w : a format, when any of its values may come, or the values themselves: (..., depth) and (..., depth, n)
+    x, w : a format, when any of its values may come, or the values themselves: (..., depth) and (..., depth, n);
+        `w` may be packed weights
     depth : length K of the inner products
     bias : integers added to them
     """
     reach = _magnitude(x)
-    if isinstance(w, np.ndarray) and isinstance(x, Format):
+    if isinstance(w, PackedWeights):
+        inner = min(w.column_reach, depth * w.reach) * reach
+    elif isinstance(w, np.ndarray) and isinstance(x, Format):
         inner = int(np.abs(w.astype(np.int64)).sum(axis=-2).max()) * reach  # weights are known: their own sums
     else:
         inner = depth * reach * _magnitude(w)
     # A sum of magnitude 2**b fits b + 1 bits only when negative: counted as positive, which costs a bit at most there.
     return (inner + _magnitude(np.asarray(bias))).bit_length() + 1
+
+
+@dataclass(frozen=True, eq=False)
+class PackedWeights:
+    """A matrix ``(K, N)`` in the order that the machine's multiply instructions read; :func:`pack` makes it.
+
+    It takes the place of `w` in :func:`matmul` and saves the ordering on every call, which for a few rows costs more
+    than the product.
+
+    Attributes
+    ----------
+    shape : (K, N)
+    reach : the largest magnitude
+    column_reach : the largest sum of magnitudes of a column
+    limbs : the parts, about as many bytes as the values need
+    """
+
+    shape: tuple[int, int]
+    reach: int
+    column_reach: int
+    limbs: tuple[Any, ...]
+
+    def values(self) -> np.ndarray:
+        """The matrix, int64."""
+        from intsim.kernels.gemm import unpack
+
+        return sum(((unpack(part) + part.offset) << part.shift for part in self.limbs), np.int64(0))  # type: ignore
+
+
+def pack(w: Any) -> PackedWeights:
+    """Weights ``(K, N)`` of up to 32 bits, ordered once for many products.
+
+    Raises
+    ------
+    IntsimError
+        Not a matrix of integers, or values beyond 32 bits.
+    """
+    from intsim.kernels import gemm
+
+    matrix = _integers(w, "w")
+    lo, hi = int(matrix.min()), int(matrix.max())
+    if matrix.ndim != 2:
+        raise IntsimError(f"weights are packed as a matrix (K, N), got shape {matrix.shape}")
+    if lo < -(1 << 31) or hi >= 1 << 31:
+        raise IntsimError(f"packed weights have at most 32 bits, got values in [{lo}, {hi}]; multiply them as they are")
+    parts = tuple(gemm.pack(part) for part in gemm.limbs(matrix, lo, hi))
+    columns = np.abs(matrix, dtype=np.int64).sum(axis=0)
+    return PackedWeights(matrix.shape, max(hi, -lo), int(columns.max()), parts)
 
 
 def matmul(
@@ -39,16 +91,18 @@ def matmul(
     acc_bits: int = 32,
     x_format: Format | None = None,
     w_format: Format | None = None,
+    out: np.ndarray | None = None,
 ) -> np.ndarray:
     """``x @ w + bias`` in integers.
 
     Parameters
     ----------
     x : integers (..., M, K), or (K,)
-    w : integers (K, N), or (..., K, N) with the leading shape of `x`
+    w : integers (K, N), or (..., K, N) with the leading shape of `x`; or weights that :func:`pack` ordered
     bias : integers (N,), at the scale of the product
     acc_bits : width of the accumulator, up to 64
     x_format, w_format : prove the width for every value of these formats. Without them the values given decide
+    out : where the result goes, of its shape and dtype, C-contiguous
 
     Returns
     -------
@@ -58,48 +112,101 @@ def matmul(
     ------
     IntsimError
         Shapes that do not fit, or an accumulator too narrow.
+
+    Notes
+    -----
+    Beside the result it takes memory for the operands as bytes in the order of the machine's instructions (those of
+    8 bits), or for each byte of them and one more result (wider ones). It is kept for the next call up to 32 MB.
     """
-    a, b = _integers(x, "x"), _integers(w, "w")
+    packed = isinstance(w, PackedWeights)
+    a, b = _integers(x, "x"), w if packed else _integers(w, "w")
     for array, fmt, name in ((a, x_format, "x"), (b, w_format, "w")):
-        if fmt is not None:
+        if fmt is not None and not isinstance(array, PackedWeights):
             fmt.check(array, name)
     rows = a[None, :] if a.ndim == 1 else a
-    if (
-        a.ndim < 1
-        or b.ndim < 2
-        or rows.shape[-1] != b.shape[-2]
-        or not (b.ndim == 2 or b.shape[:-2] == rows.shape[:-2])
-    ):
+    sides = len(b.shape)
+    if a.ndim < 1 or sides < 2 or rows.shape[-1] != b.shape[-2] or not (sides == 2 or b.shape[:-2] == rows.shape[:-2]):
         raise IntsimError(f"x {a.shape} and w {b.shape} do not multiply; give (..., M, K) and (K, N) or (..., K, N)")
     depth, width = b.shape[-2:]
     offsets = np.zeros(width, dtype=np.int64) if bias is None else _integers(bias, "bias").astype(np.int64)
     if offsets.shape not in ((width,), ()):
         raise IntsimError(f"bias {offsets.shape} does not fit {width} columns; give ({width},)")
-    _prove(x_format or a, w_format or b, depth, offsets, acc_bits)
-    left = np.ascontiguousarray(rows).reshape(-1 if b.ndim > 2 else 1, *rows.shape[-2:] if b.ndim > 2 else (-1, depth))
-    right = np.ascontiguousarray(b).reshape(-1, depth, width)
-    out = np.empty((left.shape[0], left.shape[1], width), dtype=np.int64)
-    run(product, left, right, np.ascontiguousarray(np.broadcast_to(offsets, (width,))), out)
-    result = out.reshape(*rows.shape[:-1], width)
-    return (result[0] if a.ndim == 1 else result).astype(np.int32 if acc_bits <= 32 else np.int64)
+    need = _prove(x_format or a, w_format or b, depth, offsets, acc_bits)
+    shape = (*rows.shape[:-1], width)
+    result = _output(out, shape if a.ndim > 1 else shape[1:], np.dtype(np.int32 if acc_bits <= 32 else np.int64))
+    left = rows.reshape(-1 if sides > 2 else 1, *rows.shape[-2:] if sides > 2 else (-1, depth))
+    right = b if packed else b.reshape(-1, depth, width)
+    _multiply(left, right, np.broadcast_to(offsets, (width,)), need, result.reshape(*left.shape[:2], width))
+    return result
 
 
-def _prove(x: Format | np.ndarray, w: Format | np.ndarray, depth: int, bias: np.ndarray, acc_bits: int) -> None:
+def _output(out: np.ndarray | None, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """`out`, or fresh memory for the result."""
+    if out is None:
+        return np.empty(shape, dtype=dtype)
+    if not isinstance(out, np.ndarray) or out.shape != shape or out.dtype != dtype or not out.flags.c_contiguous:
+        found = f"{out.dtype} {out.shape}" if isinstance(out, np.ndarray) else type(out).__name__
+        raise IntsimError(f"out holds {dtype} {shape}, C-contiguous; got {found}")
+    if not out.flags.writeable:
+        raise IntsimError("out is read-only; give an array that can be written")
+    return out
+
+
+_PLAIN_SIZE = 1 << 12  # multiplications up to which the plain operator is as quick
+
+
+def _multiply(
+    left: np.ndarray, right: np.ndarray | PackedWeights, bias: np.ndarray, need: int, out: np.ndarray
+) -> None:
+    """``out = left @ right + bias`` for matrices of a batch, by the plain operator or by the kernel equal to it."""
+    packed = isinstance(right, PackedWeights)
+    if not is_compiled() or (not packed and out.size * left.shape[-1] <= _PLAIN_SIZE):
+        matrices = right.values()[None] if isinstance(right, PackedWeights) else right
+        sums = out if out.dtype == np.int64 else np.empty(out.shape, dtype=np.int64)
+        run(product, np.ascontiguousarray(left), np.ascontiguousarray(matrices), np.ascontiguousarray(bias), sums)
+        out[...] = sums
+        return
+    from intsim.kernels import gemm
+
+    fits = need <= 32
+    parts = list(right.limbs) if isinstance(right, PackedWeights) else gemm.split(right, fits)
+    gemm.multiply(gemm.split(left, fits), parts, bias, fits, out)
+
+
+def _prove(
+    x: Format | np.ndarray, w: Format | np.ndarray | PackedWeights, depth: int, bias: np.ndarray, acc_bits: int
+) -> int:
+    """Bits that the accumulator needs, refused where it has fewer."""
     if not isinstance(acc_bits, (int, np.integer)) or not 2 <= acc_bits <= 64:
         raise IntsimError(f"acc_bits must be an integer in [2, 64], got {acc_bits!r}; 32 is usual")
+    # What the types can hold settles most calls without a look at the values.
+    need = (depth * _bound(x) * _bound(w) + _magnitude(bias)).bit_length() + 1
+    if need <= min(acc_bits, 32):
+        return need
     need = accumulator_bits(x, w, depth, bias)
     if need <= acc_bits:
-        return
+        return need
     fits = depth
-    while fits > 1 and accumulator_bits(x, w if isinstance(w, Format) else w[..., :fits, :], fits, bias) > acc_bits:
+    known = isinstance(w, np.ndarray)
+    while fits > 1 and accumulator_bits(x, w[..., :fits, :] if known else w, fits, bias) > acc_bits:  # type: ignore
         fits //= 2
     remedy = f"acc_bits={need}" if need <= 64 else "narrower operands (64 bits are the limit)"
     raise IntsimError(f"accumulator needs {need} bits for K={depth}, has {acc_bits}: use K <= {fits} or {remedy}")
 
 
-def _magnitude(values: Format | np.ndarray) -> int:
+def _bound(values: Format | np.ndarray | PackedWeights) -> int:
+    """A magnitude that no value passes, known without a look at them."""
+    if isinstance(values, np.ndarray):
+        bound = np.iinfo(values.dtype)
+        return max(bound.max, -bound.min)
+    return _magnitude(values)
+
+
+def _magnitude(values: Format | np.ndarray | PackedWeights) -> int:
     if isinstance(values, Format):
         return max(values.hi, -values.lo)
+    if isinstance(values, PackedWeights):
+        return values.reach
     return max(int(values.max()), -int(values.min()))
 
 
