@@ -10,24 +10,25 @@ import sys
 from typing import Any
 
 from hdl.bench.runner import run
+from intsim.cli.units import resolve
 from intsim.errors import IntsimError
-from intsim.unit import load
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the tests; the exit code is the verdict."""
     parser = argparse.ArgumentParser(prog="python -m hdl.bench", description="Protocol tests of a unit's hardware.")
-    parser.add_argument("unit", help="a unit's JSON file")
+    parser.add_argument("unit", help="a name of the catalogue, a JSON file, or file.py:name")
     parser.add_argument("tests", help="a Python file with cocotb tests")
     parser.add_argument("options", nargs="*", metavar="option=value", help="the component's own, such as stages=4")
-    parser.add_argument("--rtl", help="Verilog to test in place of the generated one")
+    parser.add_argument("--rtl", action="append", help="Verilog to test in place of the generated one, may be repeated")
     parser.add_argument("--top", help="its top module")
+    parser.add_argument("--ports", help="how it is connected: a port map in TOML")
     parser.add_argument("--test", action="append", help="name of a test to run, may be repeated; all by default")
     given = parser.parse_args(arguments)
     try:
         options: dict[str, Any] = dict(_option(text) for text in given.options)
-        unit = load(given.unit)
-        results = run(unit, given.tests, rtl=given.rtl, top=given.top, testcase=given.test, check=False, **options)
+        design: dict[str, Any] = {"rtl": given.rtl, "top": given.top, "ports": given.ports}
+        results = run(resolve(given.unit), given.tests, testcase=given.test, check=False, **design, **options)
     except IntsimError as error:
         print(error, file=sys.stderr)
         return 2

@@ -9,7 +9,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +17,10 @@ from typing import Any
 from xml.etree import ElementTree
 
 from hdl.flow import tools
-from hdl.flow.emission import rtl as emit
-from hdl.registry import create
+from hdl.flow.build import Source
+from hdl.flow.design import read_design
+from hdl.flow.portmap import PortMap
+from hdl.registry import create, has_hardware
 from intsim.errors import IntsimError
 from intsim.files import write_text
 from intsim.unit import Unit
@@ -83,21 +85,27 @@ def run(
     unit: Unit,
     tests: str | Path,
     *,
-    rtl: str | Path | None = None,
+    rtl: str | Path | Sequence[str | Path] | None = None,
     top: str | None = None,
+    params: Mapping[str, int | str] | None = None,
+    ports: PortMap | str | Path | None = None,
     testcase: str | Sequence[str] | None = None,
     seed: int = 0,
     check: bool = True,
     **options: Any,
 ) -> Results:
-    """Simulate the hardware of `unit` with the cocotb tests of one Python file.
+    """Simulate the hardware of `unit`, or a design of your own, with the cocotb tests of one Python file.
 
     Parameters
     ----------
-    unit : any unit with hardware; :func:`hdl.bench.given` hands it to the tests
+    unit : any unit with hardware; with `rtl`, any unit. :func:`hdl.bench.given` hands it to the tests
     tests : Python file with the tests
-    rtl : Verilog file to test in place of what `unit` generates, with the same ports
+    rtl : Verilog or SystemVerilog files to test in place of what `unit` generates
     top : name of the top module; the unit's name by default
+    params : parameters of the top module, with `rtl`
+    ports : how the design in `rtl` is connected, if it has other ports than the generated Verilog: a
+        :class:`~hdl.flow.portmap.PortMap` or the TOML file of one. The tests' ``dut`` is then an adapter, and
+        ``dut.dut`` the design
     testcase : names of the tests to run; all by default
     seed : of Python's ``random`` inside the simulator
     check : raise :class:`BenchFailed` unless all is well
@@ -112,19 +120,18 @@ def run(
     BenchFailed
         A test failed, there was none, none compared anything, or the simulator stopped early.
     IntsimError
-        The design does not compile, or a tool is missing.
+        The design does not compile, the port map does not fit it, or a tool is missing.
     """
     path = Path(tests).resolve()
     if not path.is_file():
         raise IntsimError(f"there is no file {tests}; give a Python file with cocotb tests")
     tools.require("cocotb", "verilator", "g++", "make")
-    component = create(unit, **options)
-    top = top or unit.name
-    build = _build(top, emit(component, top=top).verilog() if rtl is None else _read(rtl))
-    body = {"unit": json.loads(unit.to_json()), "latency": component.latency, "interval": component.interval}
+    design = read_design(unit, rtl, top=top, params=params, ports=ports, **options)
+    build = _build(design.source)
+    body = {"unit": json.loads(unit.to_json()), **_timing(unit, design.ports, options)}
     with tools.work_folder("bench") as folder:
         (folder / "bench.json").write_text(json.dumps(body))
-        results = _simulate(top, build, path, folder, testcase, seed)
+        results = _simulate(design.source.top, build, path, folder, testcase, seed)
     if check and not results.ok:
         lines = [f"{unit.name}: {results.verdict}", *(f"{name}: {why}" for name, why in results.failed)]
         if not results.passed and not results.failed:
@@ -133,19 +140,24 @@ def run(
     return results
 
 
-def _read(path: str | Path) -> str:
-    try:
-        return Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise IntsimError(f"cannot read {path}: {error}; give a Verilog file") from None
+def _timing(unit: Unit, ports: PortMap | None, options: Mapping[str, Any]) -> dict[str, Any]:
+    """What the tests may know of the design's time: its own, if it is the unit's hardware."""
+    if ports is not None or not has_hardware(unit):
+        return {"latency": None, "interval": None, "stallable": ports is None or ports.stallable}
+    component = create(unit, **options)
+    return {"latency": component.latency, "interval": component.interval, "stallable": True}
 
 
-def _build(top: str, text: str) -> Path:
+def _build(source: Source) -> Path:
     """A folder with the compiled simulation; one per design, flags and tool versions, kept."""
     from cocotb_tools.runner import get_runner
 
+    top, arguments = source.top, [*_BUILD_ARGS, *source.flags]
+    texts = (
+        f"{name}\n{text}" for group in (source.files, source.included, source.memories) for name, text in group.items()
+    )
     # The simulation finds cocotb's libraries by the path they had when it was built.
-    recipe = [top, text, *_BUILD_ARGS, *_TIMESCALE, sys.prefix, *(f"{k} {v}" for k, v in _versions().items())]
+    recipe = [top, *texts, *arguments, *_TIMESCALE, sys.prefix, *(f"{k} {v}" for k, v in _versions().items())]
     key = hashlib.sha256("\0".join(recipe).encode()).hexdigest()[:32]
     home = tools.cache() / "bench"
     target = home / f"{top}-{key}"
@@ -153,18 +165,18 @@ def _build(top: str, text: str) -> Path:
         return target
     home.mkdir(parents=True, exist_ok=True)
     with tools.work_folder(f"cocotb-{top}") as folder:
-        source = folder / f"{top}.v"
-        source.write_text(text)
+        files = source.write(folder, target)
         made = folder / "build"
         log = folder / "build.log"
         with _environment(), contextlib.redirect_stdout(io.StringIO()):
             os.environ["OBJCACHE"] = f"sh {_object_keeper(home)}"
             try:
                 get_runner("verilator").build(
-                    sources=[source],
+                    sources=[folder / name for name in files],
+                    includes=[folder],
                     hdl_toplevel=top,
                     build_dir=made,
-                    build_args=_BUILD_ARGS,
+                    build_args=arguments,
                     timescale=_TIMESCALE,
                     log_file=log,
                 )
@@ -174,6 +186,8 @@ def _build(top: str, text: str) -> Path:
         staged = Path(f"{target}.{os.getpid()}")
         staged.mkdir(exist_ok=True)
         shutil.copy2(made / top, staged / top)
+        for name, text in source.memories.items():
+            (staged / Path(name).name).write_text(text)
         try:
             staged.rename(target)
         except OSError:  # another process was faster

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,8 @@ from intsim.unit import Unit
 
 __all__ = ["Scoreboard"]
 
-_SHOWN = 5
+_SHOWN = 5  # wrong outputs in a message
+_WIDE = 12  # elements of a row in it
 
 
 @dataclass
@@ -63,6 +64,10 @@ class Scoreboard:
         self.compared += count
         return count
 
+    def answers(self, sent: Sequence[Beat]) -> int:
+        """How many outputs the golden model makes of `sent`."""
+        return self._expected(sent)[0][0].size
+
     def _expected(self, sent: Sequence[Beat]) -> tuple[list[np.ndarray], list[np.ndarray]]:
         """The golden model's answers and which of them count, one flat array per output port.
 
@@ -89,16 +94,26 @@ class Scoreboard:
             counts.append(np.concatenate(counted))
         return expected, counts
 
+    def _source(self, sent: Sequence[Beat], index: int, outputs: int) -> tuple[str, list[np.ndarray]]:
+        """Where the inputs of one output stand, and what they are: an element of each port, or a whole row."""
+        beats = records(sent, self.inputs)
+        columns = self.inputs.unpack(beats)
+        if not self.unit.is_row:
+            return "", [column[index] for column in columns]
+        ends = np.cumsum(self.inputs.kept(beats).sum(axis=1))[np.flatnonzero(beats["last"])]
+        per_row = outputs == ends.size and outputs != columns[0].size
+        row = index if per_row else int(np.searchsorted(ends, index, side="right"))
+        start = int(ends[row - 1]) if row else 0
+        place = f"row {row}: " if per_row else f"row {row}, element {index - start}: "
+        return place, [column[start : ends[row]] for column in columns]
+
     def _explain(self, sent, expected, got, wrong: np.ndarray) -> str:
         lines = [f"{self.unit.name}: {wrong.size} of {got[0].size} outputs are wrong, the first:"]
-        columns = self.inputs.unpack(records(sent, self.inputs))
         for index in wrong[:_SHOWN]:
-            if self.unit.is_row:
-                given = f"output {index}"
-            else:
-                given = _named(self.unit.inputs, columns, index)
-            want, have = (_named(self.unit.outputs, side, index) for side in (expected, got))
-            lines.append(f"  {given}: expected {want}, got {have}")
+            given, columns = self._source(sent, int(index), expected[0].size)
+            want, have = (_named(self.unit.outputs, [column[index] for column in side]) for side in (expected, got))
+            lines.append(f"  {given}{_named(self.unit.inputs, columns)}: expected {want}, got {have}")
+            lines.append("    golden model: " + _named(self.unit.trace(*columns), self.unit.trace(*columns).values()))
         return "\n".join(lines)
 
 
@@ -130,5 +145,12 @@ def _tuple(result: Any) -> list[np.ndarray]:
     return [np.atleast_1d(column) for column in (result if isinstance(result, tuple) else (result,))]
 
 
-def _named(ports, columns, index: int) -> str:
-    return ", ".join(f"{port}={column[index]}" for port, column in zip(ports, columns, strict=True))
+def _named(names: Iterable[str], values: Iterable[Any]) -> str:
+    return ", ".join(f"{name}={_brief(value)}" for name, value in zip(names, values, strict=True))
+
+
+def _brief(value: Any) -> str:
+    if np.ndim(value) == 0:
+        return str(value)
+    flat = np.ravel(value)
+    return f"[{', '.join(map(str, flat[:_WIDE]))}{', ...' if flat.size > _WIDE else ''}]"

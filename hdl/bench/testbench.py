@@ -18,6 +18,7 @@ from hdl.bench.pauses import never
 from hdl.bench.scoreboard import Scoreboard, beats
 from hdl.bench.stream import PERIOD, Beat, Driver, Monitor, Receiver, Stream, cycles
 from hdl.wrap.packing import Packing
+from intsim.errors import IntsimError
 from intsim.unit import Unit
 
 __all__ = ["Given", "Testbench", "given", "stimulus"]
@@ -28,17 +29,33 @@ _DRAIN = 64  # cycles after the last answer in which another one would be notice
 
 @dataclass(frozen=True)
 class Given:
-    """What :func:`hdl.bench.run` tells the testbench: the unit, and the hardware's latency and interval."""
+    """What :func:`hdl.bench.run` tells the testbench.
+
+    Attributes
+    ----------
+    unit : the golden model
+    latency, interval : of the hardware, in cycles; None for a design that is not the unit's own
+    stallable : whether the design waits while its output is not taken
+    """
 
     unit: Unit
-    latency: int
-    interval: int
+    latency: int | None
+    interval: int | None
+    stallable: bool = True
 
 
 def given() -> Given:
     """The unit that :func:`hdl.bench.run` was called with; to be used inside the simulator."""
-    body = json.loads(Path(os.environ["INTSIM_BENCH"]).read_text(encoding="utf-8"))
-    return Given(Unit.from_json(json.dumps(body["unit"])), body["latency"], body["interval"])
+    body = _told()
+    if not body:
+        raise IntsimError("this test was not started by hdl.bench.run: give the unit, Testbench(dut, unit)")
+    return Given(Unit.from_json(json.dumps(body.pop("unit"))), **body)
+
+
+def _told() -> dict[str, Any]:
+    """What the runner wrote down; nothing where the test runs under somebody else's."""
+    path = os.environ.get("INTSIM_BENCH")
+    return json.loads(Path(path).read_text(encoding="utf-8")) if path else {}
 
 
 def stimulus(unit: Unit, count: int, seed: int) -> tuple[np.ndarray, ...]:
@@ -59,7 +76,8 @@ class Testbench:
 
     Parameters
     ----------
-    dut : the top module, with ``clk``, ``rst``, ``s_axis_*`` and ``m_axis_*``
+    dut : the top module, with ``clk``, ``rst``, ``s_axis_*`` and ``m_axis_*``: generated Verilog, or the adapter that
+        :func:`hdl.bench.run` puts around a design of yours
     unit : the golden model; by default the one that :func:`hdl.bench.run` was called with
 
     Attributes
@@ -90,6 +108,7 @@ class Testbench:
         self.sent, self.received = Monitor(source), Monitor(sink)
         self._driver, self._receiver = Driver(source), Receiver(sink)
         self._scoreboard = Scoreboard(self.unit, self.inputs, self.outputs)
+        self._stallable = _told().get("stallable", True)
         self._receiving: Task | None = None
         self._checked = 0
 
@@ -124,7 +143,15 @@ class Testbench:
         await cycles(self.dut.clk, count)
 
     def receive(self, pauses: Iterator[int] | None = None) -> None:
-        """From now on stall the output as `pauses` says."""
+        """From now on stall the output as `pauses` says.
+
+        Raises
+        ------
+        IntsimError
+            The port map says that the design cannot wait.
+        """
+        if pauses is not None and not self._stallable:
+            raise IntsimError(f"the design of {self.unit.name} has no out_ready and cannot wait: leave out the pauses")
         if self._receiving is not None:
             self._receiving.cancel()
         self._receiving = cocotb.start_soon(self._receiver.run(never() if pauses is None else pauses))
@@ -158,13 +185,19 @@ class Testbench:
 
     async def _settle(self) -> None:
         await self.cycle()  # the monitor counts the last transfer with the edge that ends it
-        wanted, quiet, before = self.sent.complete, 0, 0
+        wanted, quiet, before = self._wanted(), 0, 0
         while (now := self.received.complete) < wanted:
             quiet = quiet + 1 if now == before else 0
             assert quiet < _QUIET, f"{self.unit.name}: stuck after {now} of {wanted} answers"
             before = now
             await self.cycle()
         await self.cycle(_DRAIN)
+
+    def _wanted(self) -> int:
+        """Answers still to come, as the output's monitor counts them: whole rows, or beats where rows are not told."""
+        if self.outputs.row or not self.inputs.row:
+            return self.sent.complete
+        return -(-self._scoreboard.answers(self.sent.beats) // self.outputs.lanes)
 
 
 def _report(compared: int) -> None:

@@ -2,6 +2,7 @@
 
 from hdl.flow.c_model import export_c
 from hdl.flow.delivery import verilog
+from hdl.flow.design import read_design
 from hdl.flow.emission import rtl
 from hdl.flow.placement import place
 from hdl.flow.simulation import model
@@ -9,7 +10,19 @@ from hdl.flow.synthesis import synth
 from hdl.flow.vector_files import vectors
 from hdl.flow.verification import verify
 
-__all__ = ["export_c", "model", "place", "prove", "rtl", "specifies", "synth", "vectors", "verify", "verilog"]
+__all__ = [
+    "export_c",
+    "model",
+    "place",
+    "prove",
+    "read_design",
+    "rtl",
+    "specifies",
+    "synth",
+    "vectors",
+    "verify",
+    "verilog",
+]
 
 
 def __getattr__(name: str):

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from hdl.flow import foreign
 from hdl.flow.build import SIMULATORS, Source, library
-from hdl.flow.emission import rtl as emit
+from hdl.flow.design import read_design
 from hdl.flow.portmap import PortMap
-from hdl.registry import has_hardware
 from hdl.wrap.packing import Packing
 from intsim.errors import IntsimError, UnknownName
 from intsim.unit import Unit
@@ -310,35 +308,12 @@ def model(
     """
     if simulator not in SIMULATORS:
         raise UnknownName("simulator", simulator, SIMULATORS)
-    if rtl is None:
-        if ports is not None or params:
-            raise IntsimError("a port map or parameters belong to a design in files; give rtl=")
-        design = emit(unit, top=top, **options)
-        source = Source(design.top, {f"{design.top}.v": design.verilog()})
-        chosen = "verilator" if trace else simulator
-        return Model(unit, source, design.inputs, design.outputs, chosen, timeout=timeout, trace=trace)
-    paths = [rtl] if isinstance(rtl, (str, Path)) else list(rtl)
-    source = foreign.read_sources(paths, top or unit.name)
-    connected = PortMap.load(ports, unit) if isinstance(ports, (str, Path)) else ports
-    if trace or params or connected or any(name.endswith(".sv") for name in source.files):
+    design = read_design(unit, rtl, top=top, params=params, ports=ports, **options)
+    if trace or params or design.ports or any(name.endswith(".sv") for name in design.source.files):
         simulator = "verilator"
-    if connected is None:
-        inputs, outputs = _packings(unit, options)
-        source = foreign.with_parameters(source, params or {})
-    else:
-        connected = replace(connected, parameters={**connected.parameters, **(params or {})})
-        inputs, outputs = foreign.packings(unit, connected, options.get("lanes", 1))
-        source = foreign.adapt(source, connected, inputs, outputs)
-    return Model(unit, source, inputs, outputs, simulator, timeout=timeout, trace=trace, ports=connected)
-
-
-def _packings(unit: Unit, options: dict[str, Any]) -> tuple[Packing, Packing]:
-    """Both streams of a unit whose RTL is given: from its own hardware if it has some, else from its ports."""
-    if has_hardware(unit):
-        design = emit(unit, **options)
-        return design.inputs, design.outputs
-    lanes = options.get("lanes", 1)
-    return Packing.of(unit.inputs, lanes, unit.is_row), Packing.of(unit.outputs, lanes, unit.is_row)
+    return Model(
+        unit, design.source, design.inputs, design.outputs, simulator, timeout=timeout, trace=trace, ports=design.ports
+    )
 
 
 def _per_row(unit: Unit) -> tuple[bool, ...]:

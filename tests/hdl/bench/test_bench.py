@@ -142,6 +142,50 @@ def test_rows_of_every_length_in_lanes(tmp_path):
     assert results.compared == 9 * 27
 
 
+FOREIGN = Path(__file__).parents[1] / "flow" / "foreign"
+SOMEBODY_ELSES = """
+import cocotb, flow_units, numpy as np
+from hdl.bench import Testbench, given, stalls, stimulus
+
+@cocotb.test()
+async def answers(dut):
+    tb = Testbench(dut)
+    await tb.start(stalls(0.3, seed=1) if given().stallable else None)
+    if tb.unit.is_row:
+        rows = [np.arange(8 * n, dtype=np.int16).reshape(8, n) * 4001 for n in (1, 8, 3)]
+    else:
+        rows = [stimulus(tb.unit, 500, seed=2)]
+    for columns in rows:
+        await tb.send(columns if isinstance(columns, tuple) else [columns], stalls(0.3, seed=3))
+    assert await tb.finish() == (24 if tb.unit.is_row else 500)
+
+@cocotb.test()
+async def cannot_wait(dut):
+    await Testbench(dut).start(stalls(0.3, seed=1))
+"""
+
+
+@pytest.mark.parametrize(
+    ("unit", "name", "files", "waits", "why"),
+    [
+        (flow_units.Mean(), "mean_valid", ["mean_valid.sv"], False, "golden model: a="),
+        (flow_units.Mean(), "mean_stream", ["mean_types_pkg.sv", "mean_stream.sv"], True, "before it was taken"),
+        (flow_units.Total(), "total_rows", ["total_rows.sv"], True, "row 8: x=[0, 4001, "),
+    ],
+)
+def test_somebody_elses_design_behind_a_port_map(unit, name, files, waits, why, tmp_path):
+    tests = tmp_path / "tb_somebody_elses.py"
+    tests.write_text(SOMEBODY_ELSES)
+    design = {"rtl": [FOREIGN / file for file in files], "top": name, "ports": FOREIGN / f"{name}.toml"}
+    assert hdl.bench.run(unit, tests, testcase="answers", **design).compared == (24 if unit.is_row else 500)
+    waiting = hdl.bench.run(unit, tests, testcase="cannot_wait", check=False, **design)
+    assert (waiting.failed == ()) == waits
+    if not waits:
+        assert "cannot wait" in waiting.failed[0][1]
+    faulty = hdl.bench.run(unit, tests, testcase="answers", check=False, params={"FAULT": 1}, **design)
+    assert why in faulty.failed[0][1]
+
+
 def test_pauses_are_repeatable_and_as_likely_as_asked():
     def first(pauses, count=20_000):
         return [next(pauses) for _ in range(count)]

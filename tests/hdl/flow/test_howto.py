@@ -54,6 +54,17 @@ def test_a_sigmoid_written_by_hand(tmp_path):
     assert (tmp_path / "vectors" / "plansigmoid_tb.sv").is_file()
 
 
+def test_the_same_sigmoid_in_a_cocotb_test_of_ones_own(tmp_path):
+    """Red with the sign error, by exit code and by pytest; green without."""
+    write_files((PAGES / "verify-your-own-rtl.md").read_text(), tmp_path)
+    text = (PAGES / "your-own-cocotb-test.md").read_text()
+    assert write_files(text, tmp_path) == ["tb_sigmoid.py", "test_sigmoid.py", "sources.py"]
+    said = run_commands(text, tmp_path)
+    for line in shown(text):
+        assert line in said
+    assert "module plan_sigmoid_adapter" in (tmp_path / "sim" / "plan_sigmoid_adapter.sv").read_text()
+
+
 def test_the_port_map_shown_has_every_key():
     from hdl.flow import portmap
 
