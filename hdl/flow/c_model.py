@@ -7,18 +7,15 @@ A unit that computes outside of its operators cannot be exported, and is refused
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 import intsim
+from hdl.flow.c_plan import Plan, Size, Value, plan_calls
 from hdl.flow.c_source import PRELUDE, Translator, constant
 from intsim.errors import IntsimError
-from intsim.exact import compiled, interpreted
 from intsim.files import write_files
 from intsim.formats import Format
 from intsim.unit import Unit
@@ -61,7 +58,7 @@ def export_c(unit: Unit, folder: str | Path) -> dict[str, Path]:
     for port, fmt in {**unit.inputs, **unit.outputs}.items():
         if fmt.hi >= 2**63:
             raise IntsimError(f"{port}: {fmt} does not fit int64_t; use a format of at most 63 unsigned bits")
-    plan = _plan(unit)
+    plan = plan_calls(unit)
     translator = Translator({unit.name, _function(unit), *unit.inputs, *_outputs(unit)})
     body = _evaluate(unit, plan, translator)
     name = unit.name
@@ -74,167 +71,13 @@ def export_c(unit: Unit, folder: str | Path) -> dict[str, Path]:
     return {"source": paths[f"{name}.c"], "header": paths[f"{name}.h"], "dpi": paths[f"{name}_dpi.svh"]}
 
 
-# The plan ---------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _Value:
-    """An argument of an operator call.
-
-    Attributes
-    ----------
-    kind : ``input`` (a port), ``buffer`` (written by this or an earlier call), ``table`` or ``number``
-    name : of the port or buffer; a number's text
-    sizes : of each dimension, as multiples of the number of elements and a constant
-    words : of a table
-    """
-
-    kind: str
-    name: str
-    sizes: tuple[tuple[int, int], ...] = ()
-    words: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True)
-class _Call:
-    fn: Callable[..., Any]
-    arguments: tuple[_Value, ...]
-
-
-@dataclass(frozen=True)
-class _Plan:
-    """Operator calls in order, and where each output port is found: buffer and row of it (None: all of it)."""
-
-    calls: tuple[_Call, ...]
-    outputs: dict[str, tuple[str, int | None]]
-
-
-@dataclass
-class _Recording:
-    """One evaluation on `count` elements: its calls, with copies of what the arguments were before."""
-
-    count: int
-    columns: list[np.ndarray]
-    calls: list[tuple[Callable[..., Any], tuple[Any, ...], tuple[Any, ...]]]
-    results: dict[str, np.ndarray]
-
-
-def _record(unit: Unit, count: int, seed: int) -> _Recording:
-    """Note the calls of one evaluation; on small numbers if the unit refuses large ones."""
-    for shift in range(0, 64, 4):
-        rng = np.random.default_rng(seed)
-        shape = (1, count) if unit.is_row else (count,)
-        draws = [rng.integers(f.lo, f.hi, shape, dtype=f.dtype, endpoint=True) for f in unit.inputs.values()]
-        columns = [
-            np.clip(draw >> min(shift, f.bits - 2 if f.bits > 2 else 0), f.lo, f.hi).astype(f.dtype)
-            for draw, f in zip(draws, unit.inputs.values(), strict=True)
-        ]
-        try:
-            return _note_calls(unit, columns, count)
-        except IntsimError:
-            if shift == 60:
-                raise
-    raise AssertionError("unreachable")
-
-
-def _note_calls(unit: Unit, columns: list[np.ndarray], count: int) -> _Recording:
-    recording = _Recording(count, columns, [], {})
-
-    def note(fn: Callable[..., Any], *arguments: Any) -> Any:
-        before = tuple(a.copy() if isinstance(a, np.ndarray) else a for a in arguments)
-        recording.calls.append((fn, arguments, before))
-        return compiled(fn)(*arguments)
-
-    with interpreted(note):
-        recording.results = unit._evaluate(*columns)
-    return recording
-
-
-def _plan(unit: Unit) -> _Plan:
-    """What two evaluations of different length and content have in common."""
-    fixed = getattr(unit, "row_length", None)
-    first, second = _record(unit, fixed or 5, 1), _record(unit, fixed or 8, 2)
-    if [call[0] for call in first.calls] != [call[0] for call in second.calls]:
-        raise IntsimError(f"{unit.name} calls other operators for other inputs; it cannot be written in C")
-    buffers: list[tuple[str, np.ndarray, np.ndarray]] = []
-    calls = []
-    for one, two in zip(first.calls, second.calls, strict=True):
-        names = list(inspect.signature(one[0]).parameters)
-        arguments = [
-            _argument(unit, name, (one[1][k], two[1][k]), (one[2][k], two[2][k]), (first, second), buffers)
-            for k, name in enumerate(names[: len(one[1])])
-        ]
-        calls.append(_Call(one[0], tuple(arguments)))
-    outputs = {port: _origin(unit, port, first, second, buffers) for port in unit.outputs}
-    return _Plan(tuple(calls), outputs)
-
-
-def _argument(unit: Unit, name: str, given, before, recordings, buffers) -> _Value:
-    one, two = given
-    if not isinstance(one, np.ndarray):
-        if one != two:
-            raise IntsimError(f"{unit.name}: {name!r} depends on the inputs outside of any operator")
-        if isinstance(one, tuple):
-            return _Value("table", name, ((0, len(one)),), tuple(int(word) for word in one))
-        return _Value("number", constant(int(one)))
-    sizes = _sizes(unit, one, two, recordings)
-    for label, a, b in buffers:
-        if _same_memory(one, a) and _same_memory(two, b):
-            return _Value("buffer", label, sizes)
-    if name.startswith("out"):
-        label = f"buffer{len(buffers)}"
-        buffers.append((label, one, two))
-        return _Value("buffer", label, sizes)
-    for port, a, b in zip(unit.inputs, recordings[0].columns, recordings[1].columns, strict=True):
-        if _equal(before[0], a) and _equal(before[1], b):
-            return _Value("input", port, sizes)
-    if one.shape == two.shape and np.array_equal(before[0], before[1]):
-        return _Value("table", name, sizes, tuple(int(word) for word in before[0].reshape(-1)))
-    raise IntsimError(f"{unit.name}: {name!r} is computed outside of any operator; it cannot be written in C")
-
-
-def _same_memory(a: np.ndarray, b: np.ndarray) -> bool:
-    return a.size == b.size and a.__array_interface__["data"] == b.__array_interface__["data"]
-
-
-def _equal(a: np.ndarray, b: np.ndarray) -> bool:
-    return a.size == b.size and np.array_equal(a.reshape(-1), b.reshape(-1))
-
-
-def _sizes(unit: Unit, one: np.ndarray, two: np.ndarray, recordings) -> tuple[tuple[int, int], ...]:
-    """Each dimension as ``factor * n + rest``."""
-    low, high = recordings[0].count, recordings[1].count
-    sizes = []
-    for a, b in zip(one.shape, two.shape, strict=True):
-        factor = (b - a) // (high - low) if high != low else 0
-        if factor * low + (a - factor * low) != a or factor * high + (a - factor * low) != b:
-            raise IntsimError(f"{unit.name}: an array does not grow evenly with the number of elements")
-        sizes.append((factor, a - factor * low))
-    return tuple(sizes)
-
-
-def _origin(unit: Unit, port: str, first: _Recording, second: _Recording, buffers) -> tuple[str, int | None]:
-    """The buffer (or a row of one) that holds an output."""
-    one, two = first.results[port], second.results[port]
-    for label, a, b in reversed(buffers):
-        if _equal(one, a) and _equal(two, b):
-            return label, None
-    for label, a, b in reversed(buffers):
-        for row in range(a.shape[0] if a.ndim > 1 else 0):
-            if _equal(one, a[row]) and _equal(two, b[row]):
-                return label, row
-    raise IntsimError(
-        f"{unit.name}: the output {port!r} is computed outside of any operator; it cannot be written in C"
-    )
-
-
 # The text ---------------------------------------------------------------------------------------------------------
 
 
-def _evaluate(unit: Unit, plan: _Plan, translator: Translator) -> str:
+def _evaluate(unit: Unit, plan: Plan, translator: Translator) -> str:
     """The body of the exported function: buffers, tables, the calls in order, results copied out."""
     tables: list[str] = []
-    declared: dict[str, _Value] = {}
+    declared: dict[str, Value] = {}
     calls, lines = [], []
     for number, call in enumerate(plan.calls):
         texts = []
@@ -248,7 +91,7 @@ def _evaluate(unit: Unit, plan: _Plan, translator: Translator) -> str:
                 tables.append(f"static const int64_t {label}_words[] = {{{words}}};")
                 texts.append(f"view((int64_t *){label}_words, {_dimensions(argument)})")
                 continue
-            if argument.kind == "buffer":
+            if argument.kind in ("buffer", "fill"):
                 declared.setdefault(argument.name, argument)
             pointer = f"(int64_t *){argument.name}" if argument.kind == "input" else argument.name
             texts.append(f"view({pointer}, {_dimensions(argument)})")
@@ -258,29 +101,34 @@ def _evaluate(unit: Unit, plan: _Plan, translator: Translator) -> str:
         lines.append(f"    int64_t *{label} = (int64_t *)calloc((size_t)({_count(value)}), sizeof(int64_t));")
     if declared:
         lines.append(f"    if ({' || '.join(f'!{label}' for label in declared)}) abort();")
+    for label, value in declared.items():
+        if value.kind == "fill" and value.words != (0, 0):
+            start, step = value.words
+            lines.append(
+                f"    for (int64_t k = 0; k < {_count(value)}; ++k) {label}[k] = {constant(start)} + k * {step};"
+            )
     lines += calls
     for port, (label, row) in plan.outputs.items():
         length = "1" if _one_per_row(unit, port) else "n"
-        start = f"{label} + {row} * ({length})" if row else label
-        lines.append(f"    memcpy({port}, {start}, (size_t)({length}) * sizeof(int64_t));")
+        source = f"{label} + {row} * ({length})" if row else label
+        lines.append(f"    memcpy({port}, {source}, (size_t)({length}) * sizeof(int64_t));")
     lines += [f"    free({label});" for label in declared]
     return "\n".join([*tables, "", f"{_signature(unit)} {{", *lines, "}", ""])
 
 
-def _dimensions(value: _Value) -> str:
+def _dimensions(value: Value) -> str:
     terms = [_size(size) for size in value.sizes] + ["0"] * (3 - len(value.sizes))
     return ", ".join(terms)
 
 
-def _size(size: tuple[int, int]) -> str:
-    factor, rest = size
-    if not factor:
-        return str(rest)
-    text = "n" if factor == 1 else f"{factor} * n"
-    return text if not rest else f"{text} + {rest}"
+def _size(size: Size) -> str:
+    if size.group > 1:
+        return f"(n + {size.group - 1}) / {size.group}"
+    text = {0: "", 1: "n"}.get(size.factor, f"{size.factor} * n")
+    return " + ".join(filter(None, [text, str(size.rest) if size.rest or not text else ""]))
 
 
-def _count(value: _Value) -> str:
+def _count(value: Value) -> str:
     return " * ".join(f"({_size(size)})" for size in value.sizes) or "1"
 
 
