@@ -32,9 +32,12 @@ def test_right_is_0_and_wrong_is_1(unit, tmp_path):
     assert sorted(listing(tmp_path / "waves")) == ["mean.svg", "mean.vcd"]
 
 
-def test_the_smallest_failing_input_is_printed(unit):
+def test_the_smallest_failing_input_is_printed_and_drawn(unit, tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
     said = intsim("verify", unit, *design("mean_comb", "--param", "FAULT=1"))
     assert said.code == 1
+    assert sorted(listing(Path())) == ["mean-mismatch/mean.svg", "mean-mismatch/mean.vcd"]
     assert "smallest failing input" in said.out
     assert "{'a': 0, 'b': 16}" in said.out
 

@@ -48,9 +48,9 @@ def test_a_sigmoid_written_by_hand(tmp_path):
     said = run_commands(text, tmp_path)
     for line in shown(text):
         assert line in said
-    picture = (tmp_path / "waves" / "plansigmoid.svg").read_text()
+    picture = (tmp_path / "plansigmoid-mismatch" / "plansigmoid.svg").read_text()
     assert ">0xfff<" in picture  # as the page says: not negated
-    assert (tmp_path / "waves" / "plansigmoid.vcd").is_file()
+    assert (tmp_path / "plansigmoid-mismatch" / "plansigmoid.vcd").is_file()
     assert (tmp_path / "vectors" / "plansigmoid_tb.sv").is_file()
 
 

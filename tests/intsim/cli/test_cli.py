@@ -176,7 +176,7 @@ def test_changed_verilog_differs(folder, tmp_path, part):
         text = original.replace(" + ", " - ", 1)
     assert text != original
     (tmp_path / "nli_silu.v").write_text(text)
-    result = intsim("verify", folder / "small.json", "--rtl", tmp_path / "nli_silu.v", "--json")
+    result = intsim("verify", folder / "small.json", "--rtl", tmp_path / "nli_silu.v", "--no-waves", "--json")
     assert result.code == 1
     assert result.json["mismatches"] > 0
     assert result.json["equal"] + result.json["mismatches"] == result.json["inputs"] == 256
@@ -184,7 +184,7 @@ def test_changed_verilog_differs(folder, tmp_path, part):
     assert first["expected"] != first["got"]
     assert first["expected"] == {"y": int(unit(first["inputs"]["x"]))}
     assert {"index", "dx", "step"} <= set(first["trace"])
-    assert "DIFFERS" in intsim("verify", folder / "small.json", "--rtl", tmp_path / "nli_silu.v").out
+    assert "DIFFERS" in intsim("verify", folder / "small.json", "--rtl", tmp_path / "nli_silu.v", "--no-waves").out
 
 
 @pytest.mark.parametrize(
