@@ -28,10 +28,6 @@ class DynamicRequantize(RowComponent):
     ----------
     unit : the golden model
     lanes : elements per transfer
-
-    Notes
-    -----
-    The golden model refuses rows whose ``k`` leaves 0 .. 255; the hardware gives its low 8 bits.
     """
 
     unit: dynamic.DynamicRequantize
@@ -76,7 +72,7 @@ class DynamicRequantize(RowComponent):
         s.numerator = ((s.least << unit.bits) - s.least) * C(-1, signed(2))
         pipe.cut()
         divide_signed(pipe, "zero", [s.numerator], [s.span], self._zero_bits, TIES_AWAY)
-        k = (s.scale_shift + C(unit.k))[:8]
+        k = (s.scale_shift + C(unit.k))[: unit.outputs["k"].bits]
         return {"low": s.least, "span": s.span, "m": s.scale_m, "k": k, "zero_point": s.zero[0]}
 
     def _codes(self, pipe: Pipeline):

@@ -64,6 +64,27 @@ class DynamicRequantize(Row):
         require_int(self, "k", 0, 200, "it is the sum of two exponents")
         require_int(self, "bits", 2, 16, "8 is the paper's, 16 on the residual stream")
         require_int(self, "mantissa_bits", 2, 16, "8 is the paper's")
+        self._check_width(self._widest, self.m)
+
+    @property
+    def _widest(self) -> int:
+        """The largest span of a row of the declared format."""
+        top, low = (max(self.x.hi, 0), min(self.x.lo, 0)) if self.include_zero else (self.x.hi, self.x.lo)
+        return max(top - low, 1)
+
+    @property
+    def exponents(self) -> tuple[int, int]:
+        """The least and the largest ky of any row."""
+        ends = (
+            dynamic_scale(span * self.m, self.k, self.bits, self.mantissa_bits, self.rounding)[1]
+            for span in (self._widest, 1)
+        )
+        return tuple(ends)  # type: ignore[return-value]
+
+    def _check_width(self, span: int, m: int) -> None:
+        bits = span.bit_length() + max(self.bits + 1, m.bit_length())
+        if bits > 62:
+            raise IntsimError(f"a span of {span} needs {bits} bits of 62; use a narrower x, or shift the rows right")
 
     @property
     def outputs(self) -> Mapping[str, Format]:
@@ -73,7 +94,7 @@ class DynamicRequantize(Row):
         return {
             "y": Int(self.bits, signed=False),
             "m": Int(self.mantissa_bits, signed=False),
-            "k": Int(8, signed=False),
+            "k": _exponent_port(*self.exponents),
             "zero_point": zero,
         }
 
@@ -110,19 +131,19 @@ class DynamicRequantize(Row):
             if self.x.lo <= -span // 3:
                 shifted = [v - span // 3 for v in row]
                 rows.append(np.array([(shifted + [0] * width)[:width]], dtype=self.x.dtype))
-        # The largest scale is 255: spans beyond are refused.
-        limit = max(((full << (8 + self.k)) // self.m) // 2 - 1, 1)
-        return (np.clip(np.concatenate(rows), max(-limit, self.x.lo), min(limit, self.x.hi)),)
+        return (np.clip(np.concatenate(rows), self.x.lo, self.x.hi).astype(self.x.dtype),)
 
     def hazards(self) -> tuple[Hazard, ...]:
-        bits = (max(self.x.hi - self.x.lo, 1) * self.m).bit_length() - self.k
-        if bits <= 8 + self.bits:
+        least, largest = self.exponents
+        if least >= 0 and largest <= 255:
             return ()
-        return (Hazard(f"scales above 255 are possible: spans reach 2**{bits}", "use a larger k or a narrower x"),)
+        what = f"ky of a row lies in {least}..{largest}, the paper's byte holds 0..255"
+        return (Hazard(what, "use a k that keeps the scales between, or a narrower x; the port k is wide enough"),)
 
     def _evaluate(self, *columns: np.ndarray) -> dict[str, np.ndarray]:
         (x,) = columns
-        return self.rows(x, np.full(len(x), self.m, dtype=np.int64), np.full(len(x), self.k, dtype=np.int64))
+        found = self._rows(x, np.full(len(x), self.m, dtype=np.int64), np.full(len(x), self.k, dtype=np.int64))
+        return {**found, "k": found["k"].astype(self.outputs["k"].dtype)}
 
     def rows(self, x: np.ndarray, m: np.ndarray, k: np.ndarray) -> dict[str, np.ndarray]:
         """The stage with one scale ``m / 2**k`` per row.
@@ -137,30 +158,39 @@ class DynamicRequantize(Row):
         IntsimError
             A product beyond 62 bits, or a scale above 255 (a negative ky).
         """
-        spans = x.max(axis=1).astype(object) - x.min(axis=1).astype(object)
+        low, top = x.min(axis=1).astype(object), x.max(axis=1).astype(object)
         if self.include_zero:
-            spans = np.maximum(spans, np.maximum(abs(x.max(axis=1).astype(object)), abs(x.min(axis=1).astype(object))))
-        worst = max(int(spans.max()), 1, 0 if self.include_zero else int(np.abs(x.astype(object)).max()))
-        bits = max(worst.bit_length() + max(self.bits + 1, int(m.max()).bit_length()), 1)
-        if bits > 62:
-            raise IntsimError(f"a span of {worst} needs {bits} bits of 62; shift the rows to the right")
+            low, top = np.minimum(low, 0), np.maximum(top, 0)
+        worst = max(int((top - low).max()), int(top.max()), -int(low.min()), 1)
+        self._check_width(worst, int(m.max()))
+        found = self._rows(x, m, k)
+        if int(found["k"].min()) < 0 or int(found["k"].max()) > 255:
+            raise IntsimError(
+                f"k of a row becomes {int(found['k'].min())}..{int(found['k'].max())}, 0..255 fit; rescale the input"
+            )
+        return {**found, "k": found["k"].astype(np.uint8)}
+
+    def _rows(self, x: np.ndarray, m: np.ndarray, k: np.ndarray) -> dict[str, np.ndarray]:
         low, span, out_m, out_k, zero = np.empty((5, len(x)), dtype=np.int64)
         y = np.empty(x.shape, dtype=self.outputs["y"].dtype)
         constants = (self.bits, self.include_zero, self.mantissa_bits, int(self.rounding))
         run(dynamic_rows, x, m, k, *constants, low, span, out_m, out_k, zero, y)
-        if int(out_k.min()) < 0 or int(out_k.max()) > 255:
-            raise IntsimError(
-                f"k of a row becomes {int(out_k.min())}..{int(out_k.max())}, 0..255 fit; rescale the input"
-            )
         formats = self.outputs
         return {
             "low": low,
             "span": span,
             "y": y,
             "m": out_m.astype(formats["m"].dtype),
-            "k": out_k.astype(formats["k"].dtype),
+            "k": out_k,
             "zero_point": zero.astype(formats["zero_point"].dtype),
         }
+
+
+def _exponent_port(least: int, largest: int) -> Int:
+    """The paper's byte where it is enough."""
+    if least < 0:
+        return Int(max(8, least.bit_length() + 1, largest.bit_length() + 1))
+    return Int(max(8, largest.bit_length()), signed=False)
 
 
 # The arithmetic ------------------------------------------------------------------------------------------------

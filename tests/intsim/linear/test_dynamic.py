@@ -213,11 +213,25 @@ def test_refused():
     with pytest.raises(IntsimError, match="bits must lie"):
         DIMatMul(1)
     with pytest.raises(IntsimError, match=r"0\.\.255 fit"):
-        DynamicRequantize(255, 0)(np.array([1 << 30, 0]))
+        DIMatMul()(*(Quantized(np.full((2, 2), 255, dtype=np.uint8), 255, 0, 0) for _ in range(2)))
     assert DynamicRequantize(255, 0).hazards()
     assert DynamicRequantize(255, 30).hazards() == ()
     with pytest.raises(IntsimError, match="of 62"):
-        DynamicRequantize(1 << 31, 40, x=Int(48))(np.array([1 << 40, 0]))
+        DynamicRequantize(1 << 31, 40, x=Int(48))
+
+
+def test_scales_beyond_the_byte_have_a_wider_port():
+    unit = DynamicRequantize(255, 0)
+    _, m, k, _ = unit(np.array([1 << 30, -(1 << 31)]))
+    assert unit.outputs["k"] == Int(8)
+    assert (
+        Fraction(int(m), 1) * Fraction(2) ** -int(k)
+        <= Fraction(255 * 3 << 30, 255)
+        < Fraction(int(m) + 1, 1) * 2 ** -int(k)
+    )
+    assert DynamicRequantize(1, 200, bits=16, mantissa_bits=16).outputs["k"] == Int(8, signed=False)
+    far = DynamicRequantize(1, 250 - 50, bits=16, mantissa_bits=16, x=Int(4))
+    assert far.exponents[1] <= far.outputs["k"].hi
 
 
 @pytest.mark.parametrize("operator", [DIMatMul(), DIResidualAdd()], ids=lambda o: type(o).__name__)
