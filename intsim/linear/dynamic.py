@@ -171,6 +171,8 @@ class DynamicRequantize(Row):
         return {**found, "k": found["k"].astype(np.uint8)}
 
     def _rows(self, x: np.ndarray, m: np.ndarray, k: np.ndarray) -> dict[str, np.ndarray]:
+        if x.dtype == np.uint64:
+            x = x.astype(np.int64)  # fewer than 63 bits are used
         low, span, out_m, out_k, zero = np.empty((5, len(x)), dtype=np.int64)
         y = np.empty(x.shape, dtype=self.outputs["y"].dtype)
         constants = (self.bits, self.include_zero, self.mantissa_bits, int(self.rounding))
