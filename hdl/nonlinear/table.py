@@ -82,6 +82,8 @@ One result per cycle.
 
 `cycles(n)` is the time of a lone row from its first element in to its last result out, with w = ceil(n / lanes)
 transfers; rows behind each other take max(w, pace) cycles each.
+IViTLayerNorm's pace is ten divisions, each of which waits for the one before (I-ViT's Newton steps for the root): rows of 152
+transfers and more hide them.
 
 | unit | longest row | cycles(n) | pace | TRELLIS_COMB | FF | DSP | BRAM | Fmax, MHz | NAND2 |
 |---|---|---|---|---|---|---|---|---|---|

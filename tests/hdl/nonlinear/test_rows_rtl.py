@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from operator_units import ROWS
@@ -122,14 +124,21 @@ def test_every_pair_of_value_and_maximum(unit):
     assert compare(unit, hdl.flow.model(unit), (pairs,)) == 1 << 16
 
 
-@pytest.mark.full
-def test_the_longest_rows():
-    """max_row = 4096 with rows of 4095 and 4096, equal and random, and a short one between them."""
-    from intsim.nonlinear.softmax import Shiftmax
+def longest(unit):
+    """The unit for rows of 4096, its reciprocal table as wide as their sum needs."""
+    wider = {"reciprocal": None} if hasattr(unit, "reciprocal") else {}
+    return replace(unit, max_row=4096, **wider)
 
-    unit = Shiftmax(-20, x=Int(8))
+
+@pytest.mark.full
+@pytest.mark.parametrize(
+    "name", [name for name, unit in ROWS.items() if unit.row_length is None and unit.max_row == 64]
+)
+def test_the_longest_rows(name):
+    """Rows of 4096 and 4095, equal, one-hot, rising and random, and short ones between them."""
+    unit = longest(ROWS[name])
     device = hdl.flow.model(unit)
     rng = np.random.default_rng(10)
     for n in (4096, 1, 4095):
-        compare(unit, device, (rng.integers(-128, 128, (4, n)).astype(np.int8),))
-        compare(unit, device, (np.full((2, n), -128, dtype=np.int8),))
+        compare(unit, device, shaped_rows(unit, n))
+        compare(unit, device, random_rows(unit, n, 6, rng))

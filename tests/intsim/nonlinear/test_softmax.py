@@ -44,11 +44,23 @@ def test_corners_kill_every_constant_mutant(unit):
     if getattr(unit, "exp", "") in ("literal", "fixed16"):
         skip.append("headroom")
     if isinstance(unit, IBertSoftmax):
-        skip.append("e16_multiplier")  # one part in 2**31 of a 15-bit number; a part in 2**11 is noticed:
-        for change in (-(1 << 20), 1 << 20):
-            other = dataclasses.replace(unit, e16_multiplier=unit.e16_multiplier + change)
-            assert not np.array_equal(other(*unit.corners()), unit(*unit.corners()))
+        skip.append("e16_multiplier")  # below
     assert surviving_mutants(unit, tuple(skip)) == []
+
+
+@pytest.mark.parametrize("unit", [unit for unit in UNITS if isinstance(unit, IBertSoftmax)], ids=lambda u: u.sha256[:4])
+def test_every_e16_multiplier_that_tells_is_noticed(unit):
+    """A part in 2**31 may tell in no exponential at all: then, and then only, the corners need not notice it."""
+    reach = min(unit.x.hi - unit.x.lo, -31 * unit.x0)  # the exponential is constant beyond
+    rows = np.stack([np.full(reach + 1, unit.x.hi), unit.x.hi - np.arange(reach + 1)], axis=1).astype(unit.x.dtype)
+    noticed = 0
+    for change in (-(1 << 20), -1, 1, 1 << 20):
+        other = dataclasses.replace(unit, e16_multiplier=unit.e16_multiplier + change)
+        tells = not np.array_equal(other.trace(rows)["e16"], unit.trace(rows)["e16"])
+        seen = not np.array_equal(other(*unit.corners()), unit(*unit.corners()))
+        assert seen or not tells
+        noticed += seen
+    assert noticed >= 2
 
 
 @each_unit
