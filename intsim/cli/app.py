@@ -26,6 +26,7 @@ VERBS = {
     "list": "Units",
     "show": "Units",
     "design": "Units",
+    "scheme": "Units",
     "run": "Golden model",
     "error": "Golden model",
     "requant-diff": "Golden model",

@@ -6,14 +6,17 @@ import importlib.util
 import sys
 import zipfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from intsim.errors import IntsimError, UnknownName
 from intsim.unit import Unit, load
 
-__all__ = ["from_file", "function", "read_array", "resolve"]
+if TYPE_CHECKING:
+    from intsim.schemes import Scheme
+
+__all__ = ["from_file", "function", "read_array", "resolve", "resolve_scheme"]
 
 
 def resolve(text: str) -> Unit:
@@ -38,6 +41,28 @@ def resolve(text: str) -> Unit:
     if text not in catalogue.names() and Path(text).exists():
         raise IntsimError(f"{text} is no unit of the catalogue; name a file as ./{text} or with .json")
     return catalogue.get(text)
+
+
+def resolve_scheme(text: str) -> Scheme:
+    """The scheme that `text` names: a paper's name, a ``.toml`` or ``.json`` file, or ``file.py:name``.
+
+    Raises
+    ------
+    IntsimError
+        There is no such scheme; the message offers the nearest name.
+    """
+    from intsim.schemes import SCHEMES, Scheme
+
+    if ".py:" in text:
+        found = from_file(text)
+        if not isinstance(found, Scheme):
+            raise IntsimError(f"{text} is a {type(found).__name__}; give a scheme, such as ivit.replace(...)")
+        return found
+    if text.endswith((".toml", ".json")) or "/" in text:
+        return Scheme.load(text)
+    if text not in SCHEMES:
+        raise UnknownName("scheme", text, SCHEMES)
+    return SCHEMES[text]
 
 
 def function(text: str) -> Any:

@@ -9,6 +9,7 @@ from intsim.schemes.dynamic import DynamicScheme
 from intsim.schemes.papers import SCHEMES, db_attn, fq_petr, hawq, ibert, illm, ivit, nli
 from intsim.schemes.scheme import Bits, Layer, Operator, Scheme
 from intsim.schemes.static import StaticScheme
+from intsim.schemes.step import Step
 
 __all__ = [
     "SCHEMES",
@@ -18,6 +19,7 @@ __all__ = [
     "Operator",
     "Scheme",
     "StaticScheme",
+    "Step",
     "db_attn",
     "fq_petr",
     "hawq",

@@ -8,13 +8,17 @@ under every scheme. Real scales are given at design time; a scheme that finds it
 
 from __future__ import annotations
 
+import abc
 import dataclasses
+import inspect
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 from intsim.errors import IntsimError, UnknownName
 from intsim.formats.quantized import Quantized
 from intsim.parameters import Parameters, _lookup
+from intsim.schemes.step import Step
 from intsim.unit import Unit
 
 __all__ = ["Bits", "Layer", "Operator", "Scheme"]
@@ -47,10 +51,20 @@ class Operator(Parameters):
     unit: str
     options: tuple[tuple[str, Any], ...] = ()
 
+    def __post_init__(self) -> None:
+        cls = _lookup(self.unit)
+        known = {field.name for field in dataclasses.fields(cls) if field.init}  # type: ignore[arg-type]
+        if hasattr(cls, "design"):
+            known |= set(inspect.signature(cls.design).parameters)
+        for name, _ in self.options:
+            if name not in known:
+                raise UnknownName(f"option of {self.unit}", name, known)
+        object.__setattr__(self, "options", tuple(sorted(self.options, key=lambda pair: pair[0])))
+
     @classmethod
     def of(cls, unit: type[Unit], **options: Any) -> Operator:
         """The operator of a unit class, its options by keyword."""
-        return cls(unit.__name__, tuple(sorted(options.items())))
+        return cls(unit.__name__, tuple(options.items()))
 
     def design(self, *scales: Any, **more: Any) -> Unit:
         """The unit for real scales (or gamma and beta): ``design`` of the class with the options chosen."""
@@ -81,9 +95,18 @@ class Bits(Parameters):
     scores: int = 8
     gelu: int = 8
 
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            width = getattr(self, field.name)
+            most = 64 if field.name == "bias" else 32
+            if not isinstance(width, int) or isinstance(width, bool) or not 2 <= width <= most:
+                raise IntsimError(
+                    f"{field.name} must be a width in [2, {most}] bits, got {width!r}; choose one of them"
+                )
+
 
 @dataclass(frozen=True)
-class Scheme(Parameters):
+class Scheme(Parameters, abc.ABC):
     """One paper's complete choice. Fields that are None do not exist in the paper.
 
     Parameters
@@ -94,6 +117,7 @@ class Scheme(Parameters):
     residual : the residual add, likewise
     bits : widths by position
     left_in_float : what the paper leaves in floating point
+    steps : what is done to the network before it is quantised, in this order (see :mod:`intsim.prepare.steps`)
     """
 
     name: str
@@ -107,11 +131,30 @@ class Scheme(Parameters):
     pool: Operator | Unit | None = None
     bits: Bits = Bits()
     left_in_float: tuple[str, ...] = ()
+    steps: tuple[Step, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in ("name", "paper"):
+            if not isinstance(getattr(self, name), str):
+                raise IntsimError(f"{name} of a scheme is text, got {getattr(self, name)!r}")
+        for part in ("softmax", "activation", "gated", "norm", "pool", "residual"):
+            value = getattr(self, part)
+            fits = (Operator, Parameters if part == "residual" else Unit)
+            if value is not None and not isinstance(value, fits):
+                raise IntsimError(
+                    f"{part} of a scheme is a unit such as MyUnit(...), or Operator.of(MyUnit, ...), got {value!r}"
+                )
+        for name, kind in (("requantize", Parameters), ("bits", Bits)):
+            if not isinstance(getattr(self, name), kind):
+                raise IntsimError(f"{name} of a scheme is a {kind.__name__}, got {getattr(self, name)!r}")
+        for step in self.steps:
+            if not isinstance(step, Step):
+                raise IntsimError(f"steps of a scheme are Step.of(name, ...), found {step!r}")
 
     @property
+    @abc.abstractmethod
     def dynamic(self) -> bool:
         """Whether scales are found at run time."""
-        raise NotImplementedError
 
     def replace(self, **changes: Any) -> Scheme:
         """The scheme with other operators or widths.
@@ -128,10 +171,50 @@ class Scheme(Parameters):
                 raise UnknownName("part of a scheme", name, known)
         return dataclasses.replace(self, **changes)
 
+    def to_toml(self) -> str:
+        """The scheme as TOML text; :meth:`from_toml` reads it back without loss."""
+        from intsim.schemes.file import to_toml
+
+        return to_toml(self)
+
+    def to_json(self) -> str:
+        """The same content as JSON text."""
+        from intsim.schemes.file import to_json
+
+        return to_json(self)
+
+    @staticmethod
+    def from_toml(text: str) -> Scheme:
+        """The scheme that :meth:`to_toml` or a person wrote. See :mod:`intsim.schemes.file`."""
+        from intsim.schemes.file import from_toml
+
+        return from_toml(text)
+
+    @staticmethod
+    def from_json(text: str) -> Scheme:
+        """The scheme that :meth:`to_json` or a person wrote."""
+        from intsim.schemes.file import from_json
+
+        return from_json(text)
+
+    def save(self, path: str | Path) -> None:
+        """Write the scheme to a ``.toml`` or ``.json`` file, whole or not at all."""
+        from intsim.schemes.file import save
+
+        save(self, path)
+
+    @staticmethod
+    def load(path: str | Path) -> Scheme:
+        """The scheme in a ``.toml`` or ``.json`` file; nothing is imported or executed."""
+        from intsim.schemes.file import load
+
+        return load(path)
+
+    @abc.abstractmethod
     def encode(self, values: Any, scale: Any = None, bits: int | None = None) -> Quantized:
         """Real inputs of the network as integers: of the given scale, or with scales of their own."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def design_linear(self, weight: Any, bias: Any, scale_in: Any, scale_out: Any, bits: int | None = None) -> Layer:
         """``x W + b``.
 
@@ -142,27 +225,26 @@ class Scheme(Parameters):
         scale_in, scale_out : real scales of input and output
         bits : of the output; those of activations by default
         """
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def design_attention(self, scale_q: Any, scale_k: Any, scale_scores: Any, factor: float, max_row: int) -> Layer:
         """``softmax(factor q k^T)`` of ``layer(q, k)`` or ``layer(q, k, valid)``, with rows up to `max_row`."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def design_product(self, scale_a: Any, scale_b: Any, scale_out: Any) -> Layer:
         """``a b`` of two activations, such as probabilities and values."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def design_activation(self, scale_in: Any, scale_out: Any, max_row: int) -> Layer:
         """The GELU."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def design_norm(self, gamma: Any, beta: Any, scale_in: Any, scale_out: Any) -> Layer:
         """LayerNorm over the last axis."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def design_residual(self, scale_branch: Any, scale_identity: Any, scale_out: Any) -> Layer:
         """``branch + identity`` of ``layer(branch, identity)``."""
-        raise NotImplementedError
 
     def _design_unit(self, part: str, *scales: Any, **options: Any) -> Unit:
         """The unit of one part for real scales: designed, or as it is where the scheme holds a finished unit."""

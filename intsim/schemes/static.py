@@ -34,6 +34,18 @@ class StaticScheme(Scheme):
 
     weight_limits: tuple[int, int] = (-128, 127)
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        limits = self.weight_limits
+        if not (isinstance(limits, tuple) and len(limits) == 2 and all(isinstance(v, int) for v in limits)):
+            raise IntsimError(f"weight_limits are two integers such as (-128, 127), got {limits!r}")
+        fmt = Int(self.bits.weight)
+        if not fmt.lo <= limits[0] < 0 < limits[1] <= fmt.hi:
+            raise IntsimError(
+                f"weight_limits {limits} do not fit weights of {fmt.bits} bits; "
+                f"use weight_limits=({fmt.lo}, {fmt.hi}) or bits of another weight width"
+            )
+
     @property
     def dynamic(self) -> bool:
         return False
