@@ -17,12 +17,14 @@ from typing import Any
 import numpy as np
 
 from intsim.errors import IntsimError
+from intsim.exact import is_compiled
 from intsim.formats.base import Format
 from intsim.parameters import Parameters, digest, from_plain, to_plain
 
 __all__ = ["Hazard", "Unit", "load", "save"]
 
 _SCHEMA = 1
+_KERNEL_SIZE = 1 << 13  # elements from which a kernel may stand in for the golden model
 
 
 @dataclass(frozen=True)
@@ -72,12 +74,13 @@ class Unit(Parameters):
         """Whether the unit works on whole rows (last axis) instead of single elements."""
         return hasattr(self, "max_row")
 
-    def __call__(self, *arrays: Any) -> Any:
+    def __call__(self, *arrays: Any, out: np.ndarray | None = None) -> Any:
         """The golden model: integer codes in, integer codes out.
 
         Parameters
         ----------
         *arrays : one integer array per input port, in the order of :attr:`inputs`
+        out : where the result goes, for a unit of one output: of its dtype and shape, C-contiguous
 
         Returns
         -------
@@ -90,7 +93,19 @@ class Unit(Parameters):
             Not integers, outside the port's format, empty, or of shapes that do not fit together.
         """
         columns, shape = self._admit(arrays)
-        results = self._evaluate(*columns)
+        given = {} if out is None else self._place(out, shape)
+        results = None
+        if is_compiled() and columns[0].size >= _KERNEL_SIZE:
+            from intsim.kernels.units import evaluate
+
+            results = evaluate(self, columns, given)
+        if results is None:
+            results = self._evaluate(*columns)
+        if out is not None:
+            for port, place in given.items():
+                if results[port] is not place:
+                    place[...] = results[port]
+            return out
         shaped = tuple(self._restore(results[port], shape) for port in self.outputs)
         return shaped[0] if len(shaped) == 1 else shaped
 
@@ -185,6 +200,17 @@ class Unit(Parameters):
             np.ascontiguousarray(np.broadcast_to(array, shape)).reshape(flat).astype(fmt.dtype, copy=False)
             for array, fmt in zip(checked, ports.values(), strict=True)
         ], shape
+
+    def _place(self, out: np.ndarray, shape: tuple[int, ...]) -> dict[str, np.ndarray]:
+        """`out` by its port, in the shape of the columns."""
+        ports = dict(self.outputs)
+        if len(ports) > 1:
+            raise IntsimError(f"{self.name} has {len(ports)} outputs ({', '.join(ports)}); out takes one")
+        ((port, fmt),) = ports.items()
+        found = f"{out.dtype} {out.shape}" if isinstance(out, np.ndarray) else type(out).__name__
+        if found != f"{fmt.dtype} {shape}" or not out.flags.c_contiguous or not out.flags.writeable:
+            raise IntsimError(f"out holds {fmt.dtype} {shape}, C-contiguous and writeable; got {found}")
+        return {port: out.reshape((-1, shape[-1]) if self.is_row else (-1,))}
 
     def _restore(self, values: np.ndarray, shape: tuple[int, ...]) -> Any:
         if not self.is_row:

@@ -27,6 +27,7 @@ __all__ = [
     "WORDS",
     "dot_tile",
     "emit_tile",
+    "move_vector",
 ]
 
 LANES = lanes()
@@ -158,3 +159,16 @@ def dot_tile(typingctx, what, rows, vectors, a, a_stride, b, b_stride, row_start
         return context.get_dummy_value()
 
     return signature, codegen
+
+
+@intrinsic
+def move_vector(typingctx, source, target):
+    """LANES int32 from one address to another."""
+
+    def codegen(context, builder, signature, args):
+        kind = _vector(_I32, LANES).as_pointer()
+        value = builder.load(builder.inttoptr(args[0], kind), align=4)
+        builder.store(value, builder.inttoptr(args[1], kind), align=4)
+        return context.get_dummy_value()
+
+    return types.void(types.intp, types.intp), codegen

@@ -39,6 +39,7 @@ _STEP = 16  # words: what one AMX step takes; steps are a multiple of it everywh
 _DEPTH = 1 << 15  # inner products of magnitudes up to 255 fit int32 up to this length
 _FEW_ROWS = 2  # up to which vectors beat tiles
 _SMALL = 1 << 21  # multiplications up to which one call packs and multiplies
+_LARGE = 1 << 25  # the same for each of many products
 _PARALLEL = 1 << 28  # multiplications from which threads pay
 _ONES = 0x01010101 if ELEMENT == 1 else 0x00010001  # a word of ones
 _BYTES = np.dtype(np.int8), np.dtype(np.uint8)
@@ -184,7 +185,7 @@ def _product(a: Limb, b: Limb | PackedLimb, bias: np.ndarray, out: np.ndarray) -
     if b.data.shape[0] == 1:
         a, out = Limb(a.data.reshape(1, -1, depth), a.offset), out.reshape(1, -1, columns)
         size *= batch
-    if size > _SMALL:
+    if size > (_SMALL if out.shape[0] == 1 else _LARGE):
         for i in range(out.shape[0]):
             one = Limb(b.data[i], b.offset)
             panels = room("panels", _panel_shape(depth, columns), np.int32)
@@ -320,7 +321,8 @@ def _rows_of_words(data: np.ndarray, flip: int, row_bytes: int, grain: int) -> n
     """A as rows of words: itself where its rows are long and many enough, else a copy."""
     source = _as_bytes(data)
     rows = -(-source.shape[0] // grain) * grain
-    if flip == 0 and source.shape == (rows, row_bytes):
+    on_lines = (source.ctypes.data | source.strides[0]) % 64 == 0  # rows of tiles across cache lines cost more
+    if flip == 0 and source.shape == (rows, row_bytes) and (on_lines or grain == 1):
         return source
     words = room("rows", (rows, row_bytes), np.uint8)
     compiled(copy_rows)(source, flip, words)

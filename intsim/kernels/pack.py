@@ -114,19 +114,26 @@ def weave_panels(b, size, flip, edge, out):
     word = signed_word(flip)
     stride = b.strides[0]
     panel_bytes = LANES * size
+    step_bytes = 4 * LANES
+    source, target = b.ctypes.data, out.ctypes.data
+    whole_panels, whole_steps = row_bytes // panel_bytes, rows // depth
+    for first in range(0, whole_panels, _ABREAST):
+        last = min(first + _ABREAST, whole_panels)
+        for s in range(whole_steps):
+            for p in range(first, last):
+                at = source + s * depth * stride + p * panel_bytes
+                weave_step(size, at, stride, word, target + (p * steps + s) * step_bytes)
     for p in range(panels):
         width = min(panel_bytes, row_bytes - p * panel_bytes)
-        whole = rows // depth if width == panel_bytes else 0
-        source = b.ctypes.data + p * panel_bytes
-        target = out.ctypes.data + p * steps * LANES * 4
-        for s in range(whole):
-            weave_step(size, source + s * depth * stride, stride, word, target + s * LANES * 4)
-        for s in range(whole, steps):
+        for s in range(whole_steps if p < whole_panels else 0, steps):
             for d in range(depth):
                 for c in range(panel_bytes):
                     inside = s * depth + d < rows and c < width
                     edge[d, c] = b[s * depth + d, p * panel_bytes + c] if inside else flip
-            weave_step(size, edge.ctypes.data, edge.strides[0], word, target + s * LANES * 4)
+            weave_step(size, edge.ctypes.data, edge.strides[0], word, target + (p * steps + s) * step_bytes)
+
+
+_ABREAST = 8  # panels packed together, so that each cache line of B is read once
 
 
 @kernel

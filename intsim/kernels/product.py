@@ -11,7 +11,7 @@ import numpy as np
 
 from intsim.exact import kernel
 from intsim.kernels.amx import STEP_WORDS, TILE_ROWS, configure_tiles, release_tiles, tile_block
-from intsim.kernels.dots import ELEMENT, HALF_ROWS, LANES, ROWS, VECTORS, WORDS, dot_tile
+from intsim.kernels.dots import ELEMENT, HALF_ROWS, LANES, ROWS, VECTORS, WORDS, dot_tile, move_vector
 from intsim.kernels.pack import copy_rows, turn_panels, weave_panels
 
 __all__ = ["accumulate", "add_rows", "multiply_batch", "multiply_tiles", "multiply_vectors", "sum_panels", "sum_rows"]
@@ -60,9 +60,20 @@ def multiply_vectors(a, b, row_start, column_start, scratch, out):
                 else:
                     one_row(width, line, b_at, panel, row, start, at, steps)
                     r += 1
-            for r in range(height):
-                for c in range(width):
-                    out[i + r, j + c] = scratch[r, c]
+            copy_block(scratch, out[i : i + height, j : j + width])
+
+
+@kernel
+def copy_block(scratch, out):
+    """The corner of `scratch`."""
+    rows, columns = out.shape
+    whole = columns // LANES
+    for r in range(rows):
+        source, target = scratch.ctypes.data + r * scratch.strides[0], out.ctypes.data + r * out.strides[0]
+        for v in range(whole):
+            move_vector(source + 4 * LANES * v, target + 4 * LANES * v)
+        for c in range(whole * LANES, columns):
+            out[r, c] = scratch[r, c]
 
 
 @kernel
@@ -148,9 +159,7 @@ def multiply_tiles(unsigned, a, b, column_start, scratch, out):
                 else:
                     tile_block(0, 1, 1, a_at, a_stride, b_at, panel, start, to, stride_to, steps)
                 if not whole:
-                    for r in range(height):
-                        for c in range(width):
-                            out[i + r, j + c] = scratch[r, c]
+                    copy_block(scratch, out[i : i + height, j : j + width])
     release_tiles()
 
 

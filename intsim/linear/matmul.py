@@ -10,6 +10,7 @@ import numpy as np
 from intsim.errors import DtypeError, IntsimError
 from intsim.exact import exact, is_compiled, run
 from intsim.formats import Format
+from intsim.kernels.memory import aligned
 
 __all__ = ["PackedWeights", "accumulator_bits", "matmul", "pack"]
 
@@ -143,7 +144,7 @@ def matmul(
 def _output(out: np.ndarray | None, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
     """`out`, or fresh memory for the result."""
     if out is None:
-        return np.empty(shape, dtype=dtype)
+        return aligned(shape, dtype)
     if not isinstance(out, np.ndarray) or out.shape != shape or out.dtype != dtype or not out.flags.c_contiguous:
         found = f"{out.dtype} {out.shape}" if isinstance(out, np.ndarray) else type(out).__name__
         raise IntsimError(f"out holds {dtype} {shape}, C-contiguous; got {found}")

@@ -58,15 +58,18 @@ class RowSoftmax(Row):
     def inputs(self) -> Mapping[str, Format]:
         return {"x": self.x, "valid": Int(1, signed=False)} if self.masked else {"x": self.x}
 
-    def __call__(self, x: Any, valid: Any = None) -> Any:
+    def __call__(  # type: ignore[override]
+        self, x: Any, valid: Any = None, *, out: np.ndarray | None = None
+    ) -> Any:
         """Probabilities of the rows of `x`.
 
         Parameters
         ----------
         x : integers (..., n)
         valid : 0 and 1 (or booleans), of a shape that broadcasts with `x`; all 1 by default
+        out : see :class:`~intsim.unit.Unit`
         """
-        return super().__call__(*self._columns(x, valid))
+        return super().__call__(*self._columns(x, valid), out=out)
 
     def trace(self, x: Any, valid: Any = None) -> dict[str, np.ndarray]:
         return super().trace(*self._columns(x, valid))

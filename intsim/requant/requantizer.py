@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from intsim.errors import IntsimError
-from intsim.exact import run
+from intsim.exact import is_compiled, run
 from intsim.formats import Fixed, Format, Int
 from intsim.parameters import note
 from intsim.requant.arithmetic import LIMIT, ONE_ROUNDING, reduced_multiplier, requantize, requantize_traced
@@ -217,7 +217,7 @@ class Requantizer(Unit):
             return self.shift.lo, self.shift.hi
         return self.binary_point - self.shift.hi, self.binary_point - self.shift.lo
 
-    def __call__(self, *arrays: Any, strict: bool | None = None) -> Any:
+    def __call__(self, *arrays: Any, strict: bool | None = None, out: np.ndarray | None = None) -> Any:
         """The golden model.
 
         Parameters
@@ -227,6 +227,7 @@ class Requantizer(Unit):
         acc, channel : where there are several channels
         acc : where there is one
         strict : refuse what the project's documentation excludes; the unit's own setting where None
+        out : where the result goes: of its dtype and shape, C-contiguous
 
         Returns
         -------
@@ -238,14 +239,28 @@ class Requantizer(Unit):
             As for every unit; and with `strict`, inputs or results outside the documented ranges.
         """
         if self.channels:
-            return super().__call__(*arrays)
+            result = self._by_column(arrays, out)
+            return super().__call__(*arrays, out=out) if result is None else result
         if len(arrays) == 3:
             arrays = (arrays[0], arrays[1], self._within_reach(arrays[2]))
         unit = self._for_multiplier(arrays)
-        result = super(Requantizer, unit).__call__(*arrays)
+        result = super(Requantizer, unit).__call__(*arrays, out=out)
         if (self.strict if strict is None else strict) and self.documented is not None:
             self.documented.check(self, *(np.asarray(a) for a in arrays))
         return result
+
+    def _by_column(self, arrays: tuple[Any, ...], out: np.ndarray | None) -> np.ndarray | None:
+        """The result where the last axis decides the channel and a kernel knows this form; else None."""
+        if len(arrays) != 2 or not is_compiled():
+            return None
+        acc, channel = (fmt.check(array, port) for (port, fmt), array in zip(self.inputs.items(), arrays, strict=True))
+        if channel.ndim != 1 or acc.ndim == 0 or acc.shape[-1] != channel.size or len(self.channels) < 2:
+            return None
+        if out is not None:
+            self._place(out, acc.shape)
+        from intsim.kernels.requantizer import by_column
+
+        return by_column(self, acc.astype(self.acc.dtype, copy=False), channel, out)
 
     def _within_reach(self, shift: Any) -> Any:
         """`shift` limited to its port where the port reaches so far that nothing changes beyond."""

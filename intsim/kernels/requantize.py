@@ -1,0 +1,279 @@
+"""Requantisation of int32 accumulators on vector registers: per tensor, or per column with constants of its own.
+
+The arithmetic of :func:`intsim.requant.arithmetic.requantize` for multipliers below 2**31 and 0 to 62 bits to the
+right, in 64-bit lanes. Each rounding is an addition before an arithmetic shift by s, with ``half = 2**s >> 1``:
+
+=================  ===========================================================================
+``TO_NEG``         nothing
+``TO_ZERO``        ``2**s - 1`` where negative
+``TIES_TO_POS``    ``half``
+``TIES_AWAY``      ``half``, less 1 where negative (s > 0)
+``TIES_TO_EVEN``   ``half - 1``, and 1 where the result without rounding is odd (s > 0)
+=================  ===========================================================================
+
+A product has at most 62 bits, so that no sum leaves 64.
+"""
+
+from __future__ import annotations
+
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+from intsim.exact import kernel
+from intsim.kernels.dots import LANES
+from intsim.rounding import Rounding
+
+__all__ = ["TWO_ROUNDINGS", "requantize_rows"]
+
+TWO_ROUNDINGS = 5  # TIES_TO_POS at `point` bits, TIES_AWAY of the rest; other numbers are those of Rounding
+TO_NEG, TO_ZERO, TIES_TO_POS, TIES_AWAY, TIES_TO_EVEN = (int(mode) for mode in Rounding)
+
+_I8, _I32, _I64 = ir.IntType(8), ir.IntType(32), ir.IntType(64)
+_WORDS, _WIDE, _HALVES = ir.VectorType(_I32, LANES), ir.VectorType(_I64, LANES), ir.VectorType(_I64, LANES // 2)
+
+
+def _all(kind, value):
+    return ir.Constant(kind, [value] * kind.count)
+
+
+def _splat(builder, scalar, kind):
+    one = builder.insert_element(ir.Constant(kind, ir.Undefined), scalar, ir.Constant(_I32, 0))
+    zeros = ir.Constant(ir.VectorType(_I32, kind.count), [0] * kind.count)
+    return builder.shuffle_vector(one, ir.Constant(kind, ir.Undefined), zeros)
+
+
+def _shifted_half(builder, value, shift, mode):
+    """What to add to `value` before it is shifted by `shift`, so that the floor is the rounding by `mode`."""
+    kind = value.type
+    power = builder.shl(_all(kind, 1), shift)
+    half = builder.lshr(power, _all(kind, 1))
+    negative = builder.ashr(value, _all(kind, kind.element.width - 1))
+    moved = builder.select(builder.icmp_signed(">", shift, _all(kind, 0)), _all(kind, 1), _all(kind, 0))
+    if mode == TO_NEG:
+        return _all(kind, 0)
+    if mode == TO_ZERO:
+        return builder.and_(negative, builder.sub(power, _all(kind, 1)))
+    if mode == TIES_TO_POS:
+        return half
+    if mode == TIES_AWAY:
+        return builder.sub(half, builder.and_(negative, moved))
+    odd = builder.and_(builder.ashr(value, shift), moved)
+    return builder.add(builder.sub(half, moved), odd)
+
+
+def _rounded(builder, value, shift, mode):
+    """``value / 2**shift`` by `mode`; shifts 0 to 62."""
+    return builder.ashr(builder.add(value, _shifted_half(builder, value, shift, mode)), shift)
+
+
+def _limit(builder, value, lo, hi):
+    value = builder.select(builder.icmp_signed("<", value, lo), lo, value)
+    return builder.select(builder.icmp_signed(">", value, hi), hi, value)
+
+
+def emit_any(builder, mode, acc, factor, amount, point):
+    """Products shifted by 0 to 62 bits, in 64-bit lanes."""
+    value = builder.mul(builder.sext(acc, _WIDE), builder.sext(factor, _WIDE))
+    amount = builder.zext(amount, _WIDE)
+    if mode != TWO_ROUNDINGS:
+        return _rounded(builder, value, amount, mode)
+    near = _splat(builder, point, _WIDE)
+    first = builder.select(builder.icmp_signed("<", amount, near), amount, near)
+    value = _rounded(builder, value, first, TIES_TO_POS)
+    return _rounded(builder, value, builder.sub(amount, first), TIES_AWAY)
+
+
+def emit_high(builder, mode, acc, factor, amount, point):
+    """Products shifted by 32 to 62 bits: results have 32, so that even and odd lanes are computed in halves.
+
+    The odd ones are shifted by 32 bits less, which leaves the result in the upper half of its lane.
+    """
+    words = [builder.bitcast(v, _HALVES) for v in (acc, factor, builder.zext(amount, _WORDS))]
+    up = _all(_HALVES, 32)
+    even, odd = [], []
+    for signed, value in zip((True, True, False), words, strict=True):
+        even.append((builder.ashr if signed else builder.lshr)(builder.shl(value, up), up))
+        odd.append((builder.ashr if signed else builder.lshr)(value, up))
+    products = [builder.mul(side[0], side[1]) for side in (even, odd)]
+    if mode == TWO_ROUNDINGS:  # the point is 31
+        low, high = (builder.add(p, _all(_HALVES, 1 << 30)) for p in products)
+        near = _merged(builder, builder.lshr(low, _all(_HALVES, 31)), builder.shl(high, _all(_HALVES, 1)))
+        return _rounded_word(builder, near, builder.sub(builder.zext(amount, _WORDS), _all(_WORDS, 31)))
+    low, high = (
+        builder.add(p, _shifted_half(builder, p, side[2], mode)) for p, side in zip(products, (even, odd), strict=True)
+    )
+    return _merged(builder, builder.ashr(low, even[2]), builder.ashr(high, builder.sub(odd[2], up)))
+
+
+def _merged(builder, even, odd):
+    """Lower halves of `even` and upper halves of `odd`, in turn."""
+    order = [i + (i % 2) * LANES for i in range(LANES)]
+    return builder.shuffle_vector(
+        builder.bitcast(even, _WORDS), builder.bitcast(odd, _WORDS), ir.Constant(_WORDS, order)
+    )
+
+
+def _rounded_word(builder, value, shift):
+    """``TIES_AWAY`` in 32-bit lanes, where adding half could overflow: by the remainder."""
+    mask = builder.sub(builder.shl(_all(_WORDS, 1), shift), _all(_WORDS, 1))
+    rest = builder.and_(value, mask)
+    limit = builder.sub(builder.lshr(mask, _all(_WORDS, 1)), builder.ashr(value, _all(_WORDS, 31)))
+    return builder.sub(builder.ashr(value, shift), builder.sext(builder.icmp_signed(">", rest, limit), _WORDS))
+
+
+@intrinsic(prefer_literal=True)
+def requantize_span(typingctx, mode, each, high, acc, multiplier, shift, point, before, lo, hi, after, out, to, count):
+    """`count` accumulators (at least LANES) at address `acc`; results go to address `to`, of the dtype of `out`.
+
+    `mode`, `each` and `high` are constants: the rounding, whether every element has its own multiplier (int32) and
+    shift (uint8), and whether all shifts are at least 32 (and a first rounding stands at 31 bits). `before` and
+    `after` are added before and behind the limits `lo` and `hi`.
+    """
+    chosen, own, upper = mode.literal_value, each.literal_value, high.literal_value
+    width = out.dtype.bitwidth
+    result = ir.VectorType(ir.IntType(width), LANES)
+
+    def codegen(context, builder, signature, args):
+        _, _, _, acc, multiplier, shift, point, before, lo, hi, after, _, to, count = args
+        kind = _WORDS if upper else _WIDE
+        scalar = _I32 if upper else _I64
+
+        def load(address, kind):
+            return builder.load(builder.inttoptr(address, kind.as_pointer()), align=1)
+
+        def constant(value):
+            return _splat(builder, value if scalar is _I64 else builder.trunc(value, scalar), kind)
+
+        bytes_ = ir.VectorType(_I8, LANES)
+        if not own:
+            factor = _splat(builder, load(multiplier, _I32), _WORDS)
+            amount = _splat(builder, load(shift, _I8), bytes_)
+        lo, hi = constant(builder.sub(lo, before)), constant(builder.sub(hi, before))
+        offset = constant(builder.add(before, after))
+        last = builder.sub(count, ir.Constant(_I64, LANES))
+
+        entry = builder.block
+        loop, done = (builder.append_basic_block(name) for name in ("vectors", "done"))
+        builder.branch(loop)
+        builder.position_at_end(loop)
+        index = builder.phi(_I64)
+        index.add_incoming(ir.Constant(_I64, 0), entry)
+        # the last vector may overlap the one before
+        at = builder.select(builder.icmp_signed(">", index, last), last, index)
+        if own:
+            factor = load(builder.add(multiplier, builder.mul(at, ir.Constant(_I64, 4))), _WORDS)
+            amount = load(builder.add(shift, at), bytes_)
+        words = load(builder.add(acc, builder.mul(at, ir.Constant(_I64, 4))), _WORDS)
+        value = (emit_high if upper else emit_any)(builder, chosen, words, factor, amount, point)
+        value = builder.add(_limit(builder, value, lo, hi), offset)
+        if width != value.type.element.width:
+            value = builder.trunc(value, result) if width < value.type.element.width else builder.sext(value, result)
+        place = builder.add(to, builder.mul(at, ir.Constant(_I64, width // 8)))
+        builder.store(value, builder.inttoptr(place, result.as_pointer()), align=1)
+        following = builder.add(index, ir.Constant(_I64, LANES))
+        index.add_incoming(following, loop)
+        builder.cbranch(builder.icmp_signed("<", following, count), loop, done)
+        builder.position_at_end(done)
+        return context.get_dummy_value()
+
+    kinds = [types.intp] * 3 + [types.int64] * 5
+    return types.void(mode, each, high, *kinds, out, types.intp, types.intp), codegen
+
+
+@kernel
+def requantize_rows(acc, mode, high, multipliers, shifts, point, before, lo, hi, after, out):
+    """Every row of `acc` into `out`.
+
+    Parameters
+    ----------
+    acc : int32 (M, N), N at least LANES, rows contiguous
+    mode : Rounding, or TWO_ROUNDINGS
+    high : whether every shift is at least 32, and `point` 31 where there are two roundings
+    multipliers, shifts : int32 and uint8, (N,) or (1,)
+    point : where the first of two roundings stands
+    before, lo, hi, after : what is added, the limits, what is added behind them
+    out : integers (M, N), rows contiguous, no memory shared with `acc`
+    """
+    each = multipliers.size > 1
+    m, s = multipliers.ctypes.data, shifts.ctypes.data
+    for r in range(acc.shape[0]):
+        at, to = acc.ctypes.data + r * acc.strides[0], out.ctypes.data + r * out.strides[0]
+        count = acc.shape[1]
+        if high:
+            if each:
+                span_high_column(mode, at, m, s, point, before, lo, hi, after, out, to, count)
+            else:
+                span_high_tensor(mode, at, m, s, point, before, lo, hi, after, out, to, count)
+        elif each:
+            span_any_column(mode, at, m, s, point, before, lo, hi, after, out, to, count)
+        else:
+            span_any_tensor(mode, at, m, s, point, before, lo, hi, after, out, to, count)
+
+
+@kernel
+def span_any_tensor(mode, at, m, s, point, before, lo, hi, after, out, to, count):
+    """:func:`requantize_span` for a mode known at run time."""
+    if mode == TO_NEG:
+        requantize_span(TO_NEG, 0, 0, at, m, s, point, before, lo, hi, after, out, to, count)
+    elif mode == TO_ZERO:
+        requantize_span(TO_ZERO, 0, 0, at, m, s, point, before, lo, hi, after, out, to, count)
+    elif mode == TIES_TO_POS:
+        requantize_span(TIES_TO_POS, 0, 0, at, m, s, point, before, lo, hi, after, out, to, count)
+    elif mode == TIES_AWAY:
+        requantize_span(TIES_AWAY, 0, 0, at, m, s, point, before, lo, hi, after, out, to, count)
+    elif mode == TIES_TO_EVEN:
+        requantize_span(TIES_TO_EVEN, 0, 0, at, m, s, point, before, lo, hi, after, out, to, count)
+    else:
+        requantize_span(TWO_ROUNDINGS, 0, 0, at, m, s, point, before, lo, hi, after, out, to, count)
+
+
+@kernel
+def span_any_column(mode, at, m, s, point, before, lo, hi, after, out, to, count):
+    """:func:`requantize_span` for a mode known at run time."""
+    if mode == TO_NEG:
+        requantize_span(TO_NEG, 1, 0, at, m, s, point, before, lo, hi, after, out, to, count)
+    elif mode == TO_ZERO:
+        requantize_span(TO_ZERO, 1, 0, at, m, s, point, before, lo, hi, after, out, to, count)
+    elif mode == TIES_TO_POS:
+        requantize_span(TIES_TO_POS, 1, 0, at, m, s, point, before, lo, hi, after, out, to, count)
+    elif mode == TIES_AWAY:
+        requantize_span(TIES_AWAY, 1, 0, at, m, s, point, before, lo, hi, after, out, to, count)
+    elif mode == TIES_TO_EVEN:
+        requantize_span(TIES_TO_EVEN, 1, 0, at, m, s, point, before, lo, hi, after, out, to, count)
+    else:
+        requantize_span(TWO_ROUNDINGS, 1, 0, at, m, s, point, before, lo, hi, after, out, to, count)
+
+
+@kernel
+def span_high_tensor(mode, at, m, s, point, before, lo, hi, after, out, to, count):
+    """:func:`requantize_span` for a mode known at run time."""
+    if mode == TO_NEG:
+        requantize_span(TO_NEG, 0, 1, at, m, s, point, before, lo, hi, after, out, to, count)
+    elif mode == TO_ZERO:
+        requantize_span(TO_ZERO, 0, 1, at, m, s, point, before, lo, hi, after, out, to, count)
+    elif mode == TIES_TO_POS:
+        requantize_span(TIES_TO_POS, 0, 1, at, m, s, point, before, lo, hi, after, out, to, count)
+    elif mode == TIES_AWAY:
+        requantize_span(TIES_AWAY, 0, 1, at, m, s, point, before, lo, hi, after, out, to, count)
+    elif mode == TIES_TO_EVEN:
+        requantize_span(TIES_TO_EVEN, 0, 1, at, m, s, point, before, lo, hi, after, out, to, count)
+    else:
+        requantize_span(TWO_ROUNDINGS, 0, 1, at, m, s, point, before, lo, hi, after, out, to, count)
+
+
+@kernel
+def span_high_column(mode, at, m, s, point, before, lo, hi, after, out, to, count):
+    """:func:`requantize_span` for a mode known at run time."""
+    if mode == TO_NEG:
+        requantize_span(TO_NEG, 1, 1, at, m, s, point, before, lo, hi, after, out, to, count)
+    elif mode == TO_ZERO:
+        requantize_span(TO_ZERO, 1, 1, at, m, s, point, before, lo, hi, after, out, to, count)
+    elif mode == TIES_TO_POS:
+        requantize_span(TIES_TO_POS, 1, 1, at, m, s, point, before, lo, hi, after, out, to, count)
+    elif mode == TIES_AWAY:
+        requantize_span(TIES_AWAY, 1, 1, at, m, s, point, before, lo, hi, after, out, to, count)
+    elif mode == TIES_TO_EVEN:
+        requantize_span(TIES_TO_EVEN, 1, 1, at, m, s, point, before, lo, hi, after, out, to, count)
+    else:
+        requantize_span(TWO_ROUNDINGS, 1, 1, at, m, s, point, before, lo, hi, after, out, to, count)

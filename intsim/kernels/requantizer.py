@@ -1,0 +1,102 @@
+"""How a :class:`~intsim.requant.Requantizer` reaches the machine code: per tensor, or per column of a matrix."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from intsim.exact import compiled
+from intsim.kernels.dots import LANES
+from intsim.kernels.memory import aligned
+from intsim.kernels.requantize import TWO_ROUNDINGS, requantize_rows
+from intsim.kernels.threads import in_parts
+from intsim.rounding import TIES_AWAY, TIES_TO_POS
+
+__all__ = ["Constants", "by_column", "constants", "whole"]
+
+_PARALLEL = 1 << 19  # elements from which threads pay
+
+
+@dataclass(frozen=True, eq=False)
+class Constants:
+    """A requantiser's parameters as :func:`requantize_rows` takes them, between `acc` and `out`."""
+
+    mode: int
+    high: bool
+    multipliers: np.ndarray
+    shifts: np.ndarray
+    point: int
+    before: int
+    lo: int
+    hi: int
+    after: int
+
+    @property
+    def arguments(self) -> tuple[Any, ...]:
+        return (
+            self.mode, self.high, self.multipliers, self.shifts, self.point, self.before, self.lo, self.hi, self.after,
+        )  # fmt: skip
+
+
+def constants(unit: Any, channels: np.ndarray | None = None) -> Constants | None:
+    """The constants of `unit`, in the order of `channels` (all by default); None where the kernel has no such form."""
+    if unit.pre_shift or not unit.channels or unit.acc.bits > 32 or not unit.acc.signed:
+        return None
+    table = np.array(unit.constants, dtype=np.int64)
+    factors, amounts, addends = (table if channels is None else table[channels]).T
+    even = factors == 1 << 31  # half of it, shifted by one bit less, is the same
+    factors, amounts = np.where(even, 1 << 30, factors), np.where(even, amounts - 1, amounts)
+    if addends.any() or int(factors.max()) >> 31 or int(amounts.min()) < 0 or int(amounts.max()) > 62:
+        return None
+    mode, point = int(unit.rounding), unit.binary_point
+    if unit.first is not None:
+        if unit.first != TIES_TO_POS or unit.rounding != TIES_AWAY or even.any():
+            return None
+        mode = TWO_ROUNDINGS
+    lo, hi = unit.bounds
+    before, after = (unit.zero_point, 0) if unit.zero_first else (0, unit.zero_point)
+    if min(lo - before, lo) < -(1 << 31) or max(hi - before, hi) >= 1 << 31:
+        return None
+    high = int(amounts.min()) >= 32 and (mode != TWO_ROUNDINGS or point == 31)
+    shapes = factors.astype(np.int32), amounts.astype(np.uint8)
+    return Constants(mode, high, *shapes, point, before, lo, hi, after)
+
+
+def whole(unit: Any, columns: tuple[np.ndarray, ...], given: dict[str, np.ndarray]) -> dict[str, np.ndarray] | None:
+    """Per tensor."""
+    if len(columns) != 1 or columns[0].dtype != np.int32 or columns[0].size < LANES:
+        return None
+    form = constants(unit)
+    if form is None:
+        return None
+    out = given.get("y")
+    if out is None:
+        out = aligned(columns[0].shape, unit.y.dtype)
+    _apply(form, columns[0].reshape(1, -1), out.reshape(1, -1))
+    return {"y": out}
+
+
+def by_column(unit: Any, acc: np.ndarray, channel: np.ndarray, out: np.ndarray | None) -> np.ndarray | None:
+    """Per channel, where the last axis of `acc` decides it: `acc` (..., C), `channel` (C,), both checked."""
+    if acc.dtype != np.int32 or channel.size < LANES:
+        return None
+    form = constants(unit, channel)
+    if form is None:
+        return None
+    if out is None:
+        out = aligned(acc.shape, unit.y.dtype)
+    rows = np.ascontiguousarray(acc).reshape(-1, channel.size)
+    _apply(form, rows, out.reshape(rows.shape))
+    return out
+
+
+def _apply(form: Constants, acc: np.ndarray, out: np.ndarray) -> None:
+    parallel = acc.size > _PARALLEL
+    if len(acc) > 1:
+        run = compiled(requantize_rows)
+        in_parts(lambda a, b: run(acc[a:b], *form.arguments, out[a:b]), len(acc), 1, parallel)
+        return
+    run = compiled(requantize_rows)
+    in_parts(lambda a, b: run(acc[:, a:b], *form.arguments, out[:, a:b]), acc.shape[1], 1 << 12, parallel)
