@@ -47,9 +47,14 @@ def test_without_a_register():
     )
 
 
+# 48 x 31 bits in partial products (and 32 x 32 spread over five registers): z3 has no answer in ten minutes.
+# These depths have vectors only (test_requantizer_rtl.py).
+UNDECIDED = {("hawq", 7), *(("tflite_int64", stages) for stages in (3, 4, 5, 6, 7))}
+DEPTHS = [(name, stages) for name in DISTINCT.values() for stages in (1, 3, 4, 5, 6, 7)]
+
+
 @pytest.mark.full
-@pytest.mark.parametrize("stages", [1, 3, 4, 5, 6, 7])
-@pytest.mark.parametrize("name", DISTINCT.values())
+@pytest.mark.parametrize(("name", "stages"), sorted(set(DEPTHS) - UNDECIDED))
 def test_every_depth(name, stages):
     """With three stages and more the product is the sum of partial products."""
     check(INTEGER[name], stages=stages)
