@@ -72,7 +72,7 @@ class DynamicRequantize(RowComponent):
         s.numerator = ((s.least << unit.bits) - s.least) * C(-1, signed(2))
         pipe.cut()
         divide_signed(pipe, "zero", [s.numerator], [s.span], self._zero_bits, TIES_AWAY)
-        k = (s.scale_shift + C(unit.k))[: unit.outputs["k"].bits]
+        k = s.scale_shift + C(unit.k)  # not sliced: it may be narrower than its port, and negative
         return {"low": s.least, "span": s.span, "m": s.scale_m, "k": k, "zero_point": s.zero[0]}
 
     def _codes(self, pipe: Pipeline):
