@@ -31,10 +31,21 @@ from intsim.kernels.product import (
 )
 from intsim.kernels.threads import in_parts
 
-__all__ = ["Limb", "PackedLimb", "limbs", "multiply", "pack", "split", "unpack"]
+__all__ = [
+    "SCRATCH",
+    "Limb",
+    "PackedLimb",
+    "Prepared",
+    "limbs",
+    "multiply",
+    "pack",
+    "prepare",
+    "split",
+    "unpack",
+]
 
 _TILE = 16  # rows of an AMX tile
-_SCRATCH = (2 * _TILE, 3 * _TILE)
+SCRATCH = (2 * _TILE, 3 * _TILE)
 _STEP = 16  # words: what one AMX step takes; steps are a multiple of it everywhere
 _DEPTH = 1 << 15  # inner products of magnitudes up to 255 fit int32 up to this length
 _FEW_ROWS = 2  # up to which vectors beat tiles
@@ -202,34 +213,57 @@ def _shifted(data: np.ndarray, offset: int) -> np.ndarray:
     return data if offset == 0 else data.astype(np.int64) + offset
 
 
-def _packed_product(a: Limb, b: PackedLimb, bias: np.ndarray, out: np.ndarray) -> None:
-    """``out = a @ b + bias`` for matrices."""
-    rows, columns = out.shape
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A product as the compiled functions take it: rows of words, panels, starting values.
+
+    `tiles` names the route (see :func:`multiply_batch`); `row_sums` says whether rows have starting values, which
+    tiles of AMX do not take.
+    """
+
+    tiles: int
+    rows: np.ndarray
+    panels: np.ndarray
+    row_start: np.ndarray
+    column_start: np.ndarray
+    row_sums: bool
+    parallel: bool
+
+
+def prepare(a: Limb, b: PackedLimb, bias: np.ndarray, rows: int) -> Prepared:
+    """A product of matrices, its operand A in order."""
     tiles = _tiles(a, rows)
     flip, a_offset = _stored(a, tiles)
-    panels = b.panels
+    panels, columns = b.panels, b.columns
     data = _rows_of_words(a.data, flip, 4 * panels.shape[1], _TILE if tiles >= 0 else 1)
     column_start = np.zeros(panels.shape[0] * LANES + VECTORS * LANES, dtype=np.int32)
     column_start[:columns] = (bias + a_offset * b.sums[:columns].astype(np.int64)).astype(np.int32)
     row_start = np.zeros(rows + ROWS, dtype=np.int32)
     if b.offset:
         compiled(sum_rows)(_as_bytes(a.data), a.signed, a.offset, b.offset, row_start)
+    return Prepared(tiles, data, panels, row_start, column_start, b.offset != 0, rows * columns * b.depth > _PARALLEL)
+
+
+def _packed_product(a: Limb, b: PackedLimb, bias: np.ndarray, out: np.ndarray) -> None:
+    """``out = a @ b + bias`` for matrices."""
+    rows, columns = out.shape
+    ready = prepare(a, b, bias, rows)
 
     def work(first: int, last: int, left: int = 0, right: int = columns) -> None:
-        scratch = room("scratch", _SCRATCH, np.int32)
-        some, start, part = panels[left // LANES : -(-right // LANES)], column_start[left:], out[first:last, left:right]
-        if tiles >= 0:
-            compiled(multiply_tiles)(tiles, data[first:], some, start, scratch, part)
-            if b.offset:
-                compiled(add_rows)(row_start[first:last], part)
+        scratch = room("scratch", SCRATCH, np.int32)
+        panels, part = ready.panels[left // LANES : -(-right // LANES)], out[first:last, left:right]
+        start = ready.column_start[left:]
+        if ready.tiles >= 0:
+            compiled(multiply_tiles)(ready.tiles, ready.rows[first:], panels, start, scratch, part)
+            if ready.row_sums:
+                compiled(add_rows)(ready.row_start[first:last], part)
         else:
-            compiled(multiply_vectors)(data[first:], some, row_start[first:], start, scratch, part)
+            compiled(multiply_vectors)(ready.rows[first:], panels, ready.row_start[first:], start, scratch, part)
 
-    parallel = rows * columns * b.depth > _PARALLEL
-    if rows >= columns or not parallel:
-        in_parts(work, rows, 2 * _TILE, parallel)
+    if rows >= columns or not ready.parallel:
+        in_parts(work, rows, 2 * _TILE, ready.parallel)
     else:
-        in_parts(lambda left, right: work(0, rows, left, right), columns, 2 * VECTORS * LANES, parallel)
+        in_parts(lambda left, right: work(0, rows, left, right), columns, 2 * VECTORS * LANES, ready.parallel)
 
 
 def _batch(a: Limb, b: Limb, bias: np.ndarray, out: np.ndarray) -> None:
@@ -248,7 +282,7 @@ def _batch(a: Limb, b: Limb, bias: np.ndarray, out: np.ndarray) -> None:
     compiled(multiply_batch)(
         tiles, _as_bytes(a.data), flip, a_offset, a.signed, a.offset, source, turned, _flip_b(b), _offset_b(b), bias,
         work, room("panels", shape, np.int32), ones, np.zeros(LANES, dtype=np.int32), starts[:width],
-        starts[2 * width :], starts[width : 2 * width], room("scratch", _SCRATCH, np.int32), out,
+        starts[2 * width :], starts[width : 2 * width], room("scratch", SCRATCH, np.int32), out,
     )  # fmt: skip
 
 

@@ -123,8 +123,14 @@ def _rounded_word(builder, value, shift):
 
 
 @intrinsic(prefer_literal=True)
-def requantize_span(typingctx, mode, each, high, acc, multiplier, shift, point, before, lo, hi, after, out, to, count):
-    """`count` accumulators (at least LANES) at address `acc`; results go to address `to`, of the dtype of `out`.
+def requantize_span(
+    typingctx, mode, each, high, acc, acc_stride, multiplier, shift, point, before, lo, hi, after, out, to, to_stride,
+    count, rows,
+):  # fmt: skip
+    """`rows` rows of `count` accumulators (at least LANES) from address `acc` on, their results from `to` on.
+
+    The results have the dtype of the array `out`; strides are bytes between rows. What belongs to a column is
+    computed once for all rows.
 
     `mode`, `each` and `high` are constants: the rounding, whether every element has its own multiplier (int32) and
     shift (uint8), and whether all shifts are at least 32 (and a first rounding stands at 31 bits). `before` and
@@ -135,7 +141,7 @@ def requantize_span(typingctx, mode, each, high, acc, multiplier, shift, point, 
     result = ir.VectorType(ir.IntType(width), LANES)
 
     def codegen(context, builder, signature, args):
-        _, _, _, acc, multiplier, shift, point, before, lo, hi, after, _, to, count = args
+        _, _, _, acc, acc_stride, multiplier, shift, point, before, lo, hi, after, _, to, to_stride, count, rows = args
         kind = _WORDS if upper else _WIDE
         scalar = _I32 if upper else _I64
 
@@ -164,21 +170,33 @@ def requantize_span(typingctx, mode, each, high, acc, multiplier, shift, point, 
         if own:
             factor = load(builder.add(multiplier, builder.mul(at, ir.Constant(_I64, 4))), _WORDS)
             amount = load(builder.add(shift, at), bytes_)
-        words = load(builder.add(acc, builder.mul(at, ir.Constant(_I64, 4))), _WORDS)
+        source = builder.add(acc, builder.mul(at, ir.Constant(_I64, 4)))
+        place = builder.add(to, builder.mul(at, ir.Constant(_I64, width // 8)))
+        lines, behind = (builder.append_basic_block(name) for name in ("rows", "behind"))
+        column = builder.block
+        builder.branch(lines)
+        builder.position_at_end(lines)
+        row = builder.phi(_I64)
+        row.add_incoming(ir.Constant(_I64, 0), column)
+        words = load(builder.add(source, builder.mul(row, acc_stride)), _WORDS)
         value = (emit_high if upper else emit_any)(builder, chosen, words, factor, amount, point)
         value = builder.add(_limit(builder, value, lo, hi), offset)
         if width != value.type.element.width:
             value = builder.trunc(value, result) if width < value.type.element.width else builder.sext(value, result)
-        place = builder.add(to, builder.mul(at, ir.Constant(_I64, width // 8)))
-        builder.store(value, builder.inttoptr(place, result.as_pointer()), align=1)
+        line = builder.add(place, builder.mul(row, to_stride))
+        builder.store(value, builder.inttoptr(line, result.as_pointer()), align=1)
+        next_row = builder.add(row, ir.Constant(_I64, 1))
+        row.add_incoming(next_row, lines)
+        builder.cbranch(builder.icmp_signed("<", next_row, rows), lines, behind)
+        builder.position_at_end(behind)
         following = builder.add(index, ir.Constant(_I64, LANES))
-        index.add_incoming(following, loop)
+        index.add_incoming(following, behind)
         builder.cbranch(builder.icmp_signed("<", following, count), loop, done)
         builder.position_at_end(done)
         return context.get_dummy_value()
 
-    kinds = [types.intp] * 3 + [types.int64] * 5
-    return types.void(mode, each, high, *kinds, out, types.intp, types.intp), codegen
+    kinds = [types.intp] * 4 + [types.int64] * 5
+    return types.void(mode, each, high, *kinds, out, *[types.intp] * 4), codegen
 
 
 @kernel
@@ -197,83 +215,88 @@ def requantize_rows(acc, mode, high, multipliers, shifts, point, before, lo, hi,
     """
     each = multipliers.size > 1
     m, s = multipliers.ctypes.data, shifts.ctypes.data
-    for r in range(acc.shape[0]):
-        at, to = acc.ctypes.data + r * acc.strides[0], out.ctypes.data + r * out.strides[0]
-        count = acc.shape[1]
+    step, width = acc.strides[0], out.strides[0]
+    count = acc.shape[1]
+    for first in range(0, acc.shape[0], _ROWS):
+        rows = min(_ROWS, acc.shape[0] - first)
+        at, to = acc.ctypes.data + first * step, out.ctypes.data + first * width
         if high:
             if each:
-                span_high_column(mode, at, m, s, point, before, lo, hi, after, out, to, count)
+                span_high_column(mode, at, step, m, s, point, before, lo, hi, after, out, to, width, count, rows)
             else:
-                span_high_tensor(mode, at, m, s, point, before, lo, hi, after, out, to, count)
+                span_high_tensor(mode, at, step, m, s, point, before, lo, hi, after, out, to, width, count, rows)
         elif each:
-            span_any_column(mode, at, m, s, point, before, lo, hi, after, out, to, count)
+            span_any_column(mode, at, step, m, s, point, before, lo, hi, after, out, to, width, count, rows)
         else:
-            span_any_tensor(mode, at, m, s, point, before, lo, hi, after, out, to, count)
+            span_any_tensor(mode, at, step, m, s, point, before, lo, hi, after, out, to, width, count, rows)
+
+
+_ROWS = 8  # rows side by side: more would leave the first-level cache
 
 
 @kernel
-def span_any_tensor(mode, at, m, s, point, before, lo, hi, after, out, to, count):
+def span_any_tensor(mode, at, step, m, s, point, before, lo, hi, after, out, to, width, count, rows):
     """:func:`requantize_span` for a mode known at run time."""
     if mode == TO_NEG:
-        requantize_span(TO_NEG, 0, 0, at, m, s, point, before, lo, hi, after, out, to, count)
+        requantize_span(TO_NEG, 0, 0, at, step, m, s, point, before, lo, hi, after, out, to, width, count, rows)
     elif mode == TO_ZERO:
-        requantize_span(TO_ZERO, 0, 0, at, m, s, point, before, lo, hi, after, out, to, count)
+        requantize_span(TO_ZERO, 0, 0, at, step, m, s, point, before, lo, hi, after, out, to, width, count, rows)
     elif mode == TIES_TO_POS:
-        requantize_span(TIES_TO_POS, 0, 0, at, m, s, point, before, lo, hi, after, out, to, count)
+        requantize_span(TIES_TO_POS, 0, 0, at, step, m, s, point, before, lo, hi, after, out, to, width, count, rows)
     elif mode == TIES_AWAY:
-        requantize_span(TIES_AWAY, 0, 0, at, m, s, point, before, lo, hi, after, out, to, count)
+        requantize_span(TIES_AWAY, 0, 0, at, step, m, s, point, before, lo, hi, after, out, to, width, count, rows)
     elif mode == TIES_TO_EVEN:
-        requantize_span(TIES_TO_EVEN, 0, 0, at, m, s, point, before, lo, hi, after, out, to, count)
+        requantize_span(TIES_TO_EVEN, 0, 0, at, step, m, s, point, before, lo, hi, after, out, to, width, count, rows)
     else:
-        requantize_span(TWO_ROUNDINGS, 0, 0, at, m, s, point, before, lo, hi, after, out, to, count)
+        requantize_span(TWO_ROUNDINGS, 0, 0, at, step, m, s, point, before, lo, hi, after, out, to, width, count, rows)
 
 
 @kernel
-def span_any_column(mode, at, m, s, point, before, lo, hi, after, out, to, count):
+def span_any_column(mode, at, step, m, s, point, before, lo, hi, after, out, to, width, count, rows):
     """:func:`requantize_span` for a mode known at run time."""
     if mode == TO_NEG:
-        requantize_span(TO_NEG, 1, 0, at, m, s, point, before, lo, hi, after, out, to, count)
+        requantize_span(TO_NEG, 1, 0, at, step, m, s, point, before, lo, hi, after, out, to, width, count, rows)
     elif mode == TO_ZERO:
-        requantize_span(TO_ZERO, 1, 0, at, m, s, point, before, lo, hi, after, out, to, count)
+        requantize_span(TO_ZERO, 1, 0, at, step, m, s, point, before, lo, hi, after, out, to, width, count, rows)
     elif mode == TIES_TO_POS:
-        requantize_span(TIES_TO_POS, 1, 0, at, m, s, point, before, lo, hi, after, out, to, count)
+        requantize_span(TIES_TO_POS, 1, 0, at, step, m, s, point, before, lo, hi, after, out, to, width, count, rows)
     elif mode == TIES_AWAY:
-        requantize_span(TIES_AWAY, 1, 0, at, m, s, point, before, lo, hi, after, out, to, count)
+        requantize_span(TIES_AWAY, 1, 0, at, step, m, s, point, before, lo, hi, after, out, to, width, count, rows)
     elif mode == TIES_TO_EVEN:
-        requantize_span(TIES_TO_EVEN, 1, 0, at, m, s, point, before, lo, hi, after, out, to, count)
+        requantize_span(TIES_TO_EVEN, 1, 0, at, step, m, s, point, before, lo, hi, after, out, to, width, count, rows)
     else:
-        requantize_span(TWO_ROUNDINGS, 1, 0, at, m, s, point, before, lo, hi, after, out, to, count)
+        requantize_span(TWO_ROUNDINGS, 1, 0, at, step, m, s, point, before, lo, hi, after, out, to, width, count, rows)
 
 
 @kernel
-def span_high_tensor(mode, at, m, s, point, before, lo, hi, after, out, to, count):
+def span_high_tensor(mode, at, step, m, s, point, before, lo, hi, after, out, to, width, count, rows):
     """:func:`requantize_span` for a mode known at run time."""
     if mode == TO_NEG:
-        requantize_span(TO_NEG, 0, 1, at, m, s, point, before, lo, hi, after, out, to, count)
+        requantize_span(TO_NEG, 0, 1, at, step, m, s, point, before, lo, hi, after, out, to, width, count, rows)
     elif mode == TO_ZERO:
-        requantize_span(TO_ZERO, 0, 1, at, m, s, point, before, lo, hi, after, out, to, count)
+        requantize_span(TO_ZERO, 0, 1, at, step, m, s, point, before, lo, hi, after, out, to, width, count, rows)
     elif mode == TIES_TO_POS:
-        requantize_span(TIES_TO_POS, 0, 1, at, m, s, point, before, lo, hi, after, out, to, count)
+        requantize_span(TIES_TO_POS, 0, 1, at, step, m, s, point, before, lo, hi, after, out, to, width, count, rows)
     elif mode == TIES_AWAY:
-        requantize_span(TIES_AWAY, 0, 1, at, m, s, point, before, lo, hi, after, out, to, count)
+        requantize_span(TIES_AWAY, 0, 1, at, step, m, s, point, before, lo, hi, after, out, to, width, count, rows)
     elif mode == TIES_TO_EVEN:
-        requantize_span(TIES_TO_EVEN, 0, 1, at, m, s, point, before, lo, hi, after, out, to, count)
+        requantize_span(TIES_TO_EVEN, 0, 1, at, step, m, s, point, before, lo, hi, after, out, to, width, count, rows)
     else:
-        requantize_span(TWO_ROUNDINGS, 0, 1, at, m, s, point, before, lo, hi, after, out, to, count)
+        requantize_span(TWO_ROUNDINGS, 0, 1, at, step, m, s, point, before, lo, hi, after, out, to, width, count, rows)
 
 
 @kernel
-def span_high_column(mode, at, m, s, point, before, lo, hi, after, out, to, count):
+def span_high_column(mode, at, step, m, s, point, before, lo, hi, after, out, to, width, count, rows):
     """:func:`requantize_span` for a mode known at run time."""
     if mode == TO_NEG:
-        requantize_span(TO_NEG, 1, 1, at, m, s, point, before, lo, hi, after, out, to, count)
+        requantize_span(TO_NEG, 1, 1, at, step, m, s, point, before, lo, hi, after, out, to, width, count, rows)
     elif mode == TO_ZERO:
-        requantize_span(TO_ZERO, 1, 1, at, m, s, point, before, lo, hi, after, out, to, count)
+        requantize_span(TO_ZERO, 1, 1, at, step, m, s, point, before, lo, hi, after, out, to, width, count, rows)
     elif mode == TIES_TO_POS:
-        requantize_span(TIES_TO_POS, 1, 1, at, m, s, point, before, lo, hi, after, out, to, count)
+        requantize_span(TIES_TO_POS, 1, 1, at, step, m, s, point, before, lo, hi, after, out, to, width, count, rows)
     elif mode == TIES_AWAY:
-        requantize_span(TIES_AWAY, 1, 1, at, m, s, point, before, lo, hi, after, out, to, count)
+        requantize_span(TIES_AWAY, 1, 1, at, step, m, s, point, before, lo, hi, after, out, to, width, count, rows)
     elif mode == TIES_TO_EVEN:
-        requantize_span(TIES_TO_EVEN, 1, 1, at, m, s, point, before, lo, hi, after, out, to, count)
+        requantize_span(TIES_TO_EVEN, 1, 1, at, step, m, s, point, before, lo, hi, after, out, to, width, count, rows)
     else:
-        requantize_span(TWO_ROUNDINGS, 1, 1, at, m, s, point, before, lo, hi, after, out, to, count)
+        requantize_span(TWO_ROUNDINGS, 1, 1, at, step, m, s, point, before, lo, hi, after, out, to, width, count, rows)

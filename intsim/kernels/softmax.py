@@ -13,7 +13,9 @@ from typing import Any
 import numpy as np
 
 from intsim.exact import compiled, kernel
+from intsim.kernels.dots import LANES
 from intsim.kernels.memory import aligned, room
+from intsim.kernels.spans import gather_span, scale_span
 from intsim.kernels.threads import in_parts
 from intsim.nonlinear.softmax_rows import INT32_MAX
 
@@ -97,8 +99,8 @@ def softmax_rows(x, valid, table, numerator, limited, shift, powers, out):
     last = np.int64(table.size - 1)
     for i in range(rows):
         row, result = x[i], out[i]
+        mark = valid[i]
         if masked:
-            mark = valid[i]
             top = np.int64(-(1 << 62))
             for j in range(columns):
                 if mark[j] != 0:
@@ -108,17 +110,21 @@ def softmax_rows(x, valid, table, numerator, limited, shift, powers, out):
             for j in range(columns):
                 most = max(most, row[j])
             top = np.int64(most)
+        gathered = 0 if masked else columns // LANES * LANES
+        if gathered > 0:
+            gather_span(row, top, last, table.ctypes.data, powers.ctypes.data, gathered)
+        for j in range(gathered, columns):
+            distance = max(min(top - np.int64(row[j]), last), 0)
+            counted = not masked or mark[j] != 0
+            powers[j] = table[distance] if counted else np.uint32(0)
         total = np.int64(0)
         for j in range(columns):
-            distance = min(top - np.int64(row[j]), last)
-            if masked:
-                power = table[max(distance, 0)] if mark[j] != 0 else np.uint32(0)
-            else:
-                power = table[distance]
-            powers[j] = power
-            total += np.int64(power)
+            total += np.int64(powers[j])
         if limited:
-            total = min(total, np.int64(2147483647))
-        factor = np.uint64(numerator // total if total > 0 else 0)
-        for j in range(columns):
-            result[j] = (np.uint64(powers[j]) * factor) >> np.uint64(shift)
+            total = min(total, np.int64(INT32_MAX))
+        factor = np.int64(numerator // total if total > 0 else 0)
+        scaled = columns // LANES * LANES if factor >> 32 == 0 else 0
+        if scaled > 0:
+            scale_span(powers.ctypes.data, factor, np.int64(shift), result, scaled)
+        for j in range(scaled, columns):
+            result[j] = (np.int64(powers[j]) * factor) >> shift

@@ -6,6 +6,8 @@ from intsim.linear.block_encoder import BlockEncoder
 from intsim.linear.conv import Conv2d
 from intsim.linear.dynamic import DynamicRequantize
 from intsim.linear.embedding import Embedding
+from intsim.linear.fused import linear
+from intsim.linear.hadamard import Hadamard
 from intsim.linear.illm import DIMatMul, DIResidualAdd
 from intsim.linear.matmul import PackedWeights, accumulator_bits, matmul, pack
 from intsim.linear.pool import AveragePool, average_pool
@@ -22,12 +24,14 @@ __all__ = [
     "DIResidualAdd",
     "DynamicRequantize",
     "Embedding",
+    "Hadamard",
     "PackedWeights",
     "PairRotation",
     "ResidualAdd",
     "RoPE",
     "accumulator_bits",
     "average_pool",
+    "linear",
     "matmul",
     "pack",
 ]

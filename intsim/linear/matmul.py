@@ -12,7 +12,7 @@ from intsim.exact import exact, is_compiled, run
 from intsim.formats import Format
 from intsim.kernels.memory import aligned
 
-__all__ = ["PackedWeights", "accumulator_bits", "matmul", "pack"]
+__all__ = ["PackedWeights", "accumulator_bits", "matmul", "pack", "prove_width"]
 
 
 def accumulator_bits(x: Format | np.ndarray, w: Format | np.ndarray | PackedWeights, depth: int, bias: Any = 0) -> int:
@@ -132,7 +132,7 @@ def matmul(
     offsets = np.zeros(width, dtype=np.int64) if bias is None else _integers(bias, "bias").astype(np.int64)
     if offsets.shape not in ((width,), ()):
         raise IntsimError(f"bias {offsets.shape} does not fit {width} columns; give ({width},)")
-    need = _prove(x_format or a, w_format or b, depth, offsets, acc_bits)
+    need = prove_width(x_format or a, w_format or b, depth, offsets, acc_bits)
     shape = (*rows.shape[:-1], width)
     result = _output(out, shape if a.ndim > 1 else shape[1:], np.dtype(np.int32 if acc_bits <= 32 else np.int64))
     left = rows.reshape(-1 if sides > 2 else 1, *rows.shape[-2:] if sides > 2 else (-1, depth))
@@ -174,7 +174,7 @@ def _multiply(
     gemm.multiply(gemm.split(left, fits), parts, bias, fits, out)
 
 
-def _prove(
+def prove_width(
     x: Format | np.ndarray, w: Format | np.ndarray | PackedWeights, depth: int, bias: np.ndarray, acc_bits: int
 ) -> int:
     """Bits that the accumulator needs, refused where it has fewer."""

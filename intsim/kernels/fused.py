@@ -1,0 +1,59 @@
+"""A product and its requantisation block by block, so that the accumulators never leave the cache."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from intsim.exact import compiled, kernel
+from intsim.kernels.gemm import SCRATCH, Limb, PackedLimb, Prepared, prepare
+from intsim.kernels.memory import room
+from intsim.kernels.product import add_rows, multiply_tiles, multiply_vectors
+from intsim.kernels.requantize import requantize_rows
+from intsim.kernels.requantizer import Constants
+from intsim.kernels.threads import in_parts
+
+__all__ = ["multiply_requantized"]
+
+_BLOCK = 1 << 18  # bytes of accumulators at a time
+_GRAIN = 32  # rows of two tiles
+
+
+def multiply_requantized(a: Limb, b: PackedLimb, bias: np.ndarray, form: Constants, out: np.ndarray) -> None:
+    """``out = requantised(a @ b + bias)`` for matrices of one limb each and a sum that fits 32 bits.
+
+    Parameters
+    ----------
+    form : of the requantiser, one multiplier or one per column
+    out : integers (M, N), N at least LANES
+    """
+    rows, columns = out.shape
+    ready: Prepared = prepare(a, b, bias, rows)
+    height = max(_BLOCK // (4 * columns) // _GRAIN, 1) * _GRAIN
+
+    def work(first: int, last: int) -> None:
+        sums = room("sums", (min(height, last - first), columns), np.int32)
+        compiled(blocks)(
+            ready.tiles, ready.rows[first:], ready.panels, ready.row_start[first:], ready.column_start,
+            ready.row_sums, room("scratch", SCRATCH, np.int32), sums, *form.arguments, out[first:last],
+        )  # fmt: skip
+
+    in_parts(work, rows, _GRAIN, ready.parallel)
+
+
+@kernel
+def blocks(
+    tiles, a, b, row_start, column_start, row_sums, scratch, sums, mode, high, multipliers, shifts, point, before, lo,
+    hi, after, out,
+):  # fmt: skip
+    """Blocks of rows: multiplied into `sums`, requantised into `out`."""
+    rows = out.shape[0]
+    for first in range(0, rows, sums.shape[0]):
+        last = min(first + sums.shape[0], rows)
+        part = sums[: last - first]
+        if tiles >= 0:
+            multiply_tiles(tiles, a[first:], b, column_start, scratch, part)
+            if row_sums:
+                add_rows(row_start[first:last], part)
+        else:
+            multiply_vectors(a[first:], b, row_start[first:], column_start, scratch, part)
+        requantize_rows(part, mode, high, multipliers, shifts, point, before, lo, hi, after, out[first:last])
