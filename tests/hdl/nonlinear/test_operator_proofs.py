@@ -21,6 +21,7 @@ SPECIFIED = {
     "di_exp_coarse": specifications.di_exp,
     "di_exp_literal": specifications.di_exp,
     "di_exp_headroom": specifications.di_exp,
+    "ibert_gelu": specifications.ibert_gelu,
     "ibert_gelu_coarse": specifications.ibert_gelu,
     "hardswish": specifications.hardswish,
     "squared_relu": specifications.squared_relu,
