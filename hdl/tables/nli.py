@@ -19,7 +19,7 @@ from hdl.tables.interpolation import interpolate
 from hdl.tables.memory import Table, check_kind
 from intsim import tables
 
-__all__ = ["NLI"]
+__all__ = ["NLI", "count_thermometer"]
 
 # Where the engine may be cut, the most useful cut first (by clock rate after place and route on ECP5).
 CUTS = (
@@ -96,7 +96,7 @@ class NLI(UnitComponent):
         pipe.cut("input")
         s.reached = Cat(s.x >= cut for cut in unit.cuts[1:])
         pipe.cut("compare")
-        s.index = _count_thermometer(s.reached[: unit.intervals - 1])
+        s.index = count_thermometer(s.reached[: unit.intervals - 1])
         s.beyond = s.reached[-1]
         pipe.cut("index")
         s.cut = _select(unit.cuts[:-1], s.index, shape_of(unit.x))
@@ -157,7 +157,7 @@ def _select(constants: Sequence[int], index: Value, shape: Shape | None = None) 
     return Array(Const(c, shape) for c in constants)[index]
 
 
-def _count_thermometer(bits: Value) -> Value:
+def count_thermometer(bits: Value) -> Value:
     """How many of `bits` are set, where those set are the lowest ones.
 
     Bit ``j`` of the count changes at every multiple of ``2**j``: it is the parity of the bits at these places.

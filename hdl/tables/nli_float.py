@@ -13,19 +13,10 @@ from collections.abc import Sequence
 from amaranth.hdl import Array, Cat, Const, Module, Mux, Value, signed
 
 from hdl.component import UnitComponent, shape_of
-from hdl.parts.floats import (
-    Unpacked,
-    add_rounded,
-    constant,
-    difference,
-    moved_up,
-    sort_key,
-    sorted_constant,
-    unpack,
-)
-from hdl.parts.leading_one import leading_one
+from hdl.parts.floats import Unpacked, constant, difference, sort_key, sorted_constant, unpack
 from hdl.parts.pipeline import Pipeline, choose_cuts
 from hdl.registry import realises
+from hdl.tables.float_interpolation import interpolate_float
 from hdl.tables.memory import Table, check_kind
 from intsim import tables
 
@@ -101,8 +92,8 @@ class FloatNLI(UnitComponent):
         pipe = Pipeline(m, self.i, self.o, cuts=self._cuts, ready=table.ready)
         self._locate(pipe)
         whole = self._scale(pipe)
-        self._read(pipe, table, whole)
-        self._blend(pipe)
+        self._divide(pipe, whole)
+        interpolate_float(pipe, table, self.unit.y, width=self.unit.width, before="before")
         s = pipe.values
         pipe.end(y=Mux(s.nan, self.unit.nan, s.y))
         return m
@@ -147,35 +138,13 @@ class FloatNLI(UnitComponent):
         pipe.cut("whole")
         return most
 
-    def _read(self, pipe: Pipeline, table: Table, whole: int) -> None:
-        """The words left and right of the position and, meanwhile, the normalised fraction ``t``."""
+    def _divide(self, pipe: Pipeline, whole: int) -> None:
+        """The position's integer part, as the word's address, and the `rest`."""
         unit, s, width = self.unit, pipe.values, self.unit.width
         segment = s.scaled[2 * width - whole :] >> (whole - s.whole_bits)[: whole.bit_length()]
         s.address = (_select(unit.bases[:-1], s.index) + segment)[: (len(unit.table) - 1).bit_length()]
         s.rest = s.scaled & (Const((1 << 2 * width) - 1, 2 * width) >> s.whole_bits)
         pipe.cut("address")
-        pipe.read("left", table.read_port(), s.address)
-        pipe.read("right", table.read_port(), s.address + 1)
-        pipe.cut("table")
-        pipe.cut("words")
-        s.t_index, _ = leading_one(s.rest)
-        pipe.cut("leading_t")
-        s.t_m, s.t_top = moved_up(s.rest, s.t_index)[width:], (s.before + s.t_index).as_signed()
-        pipe.cut("fraction")
-        names = ("order_y", "align_y", "subtract_y", "leading_y", "normalise_y")
-        parts = unpack(s.right, unit.y), unpack(s.left, unit.y)
-        self._step_offset = difference(pipe, "step", *parts, width, names)
-
-    def _blend(self, pipe: Pipeline) -> None:
-        """``left + t * step``, rounded once."""
-        fmt, s, width = self.unit.y, pipe.values, self.unit.width
-        s.product = s.t_m * s.step_m
-        offset = -3 * width + 1 + self._step_offset - fmt.fraction + 2 * width - 1
-        s.product_top = (s.t_top + s.step_top + offset).as_signed()
-        s.product_sign = s.step_sign
-        s.word = s.left
-        pipe.cut("product")
-        add_rounded(pipe, fmt, room=2 * width + 2)
 
 
 def _select(constants: Sequence[int], index: Value, bits: int | None = None) -> Value:

@@ -1,20 +1,22 @@
 # amaranth: UnusedElaboratable=no
-"""The normalised reciprocal of a positive integer in hardware: leading one, table, one linear step."""
+"""Reciprocals by range reduction in hardware: leading one, table, one linear step; on integers and floating point."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from amaranth.hdl import Array, Const, Module, Mux, Value
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Value, unsigned
 
 from hdl.component import UnitComponent
+from hdl.parts.floats import capped, moved_up, right_with_sticky, unpack
 from hdl.parts.leading_one import leading_one
-from hdl.parts.pipeline import Pipeline
+from hdl.parts.pipeline import Pipeline, choose_cuts
 from hdl.registry import realises
+from hdl.tables.memory import Table, check_kind
 from intsim import tables
 from intsim.errors import IntsimError
 
-__all__ = ["RECIPROCAL_CUTS", "NormalReciprocal", "append_reciprocal"]
+__all__ = ["RECIPROCAL_CUTS", "NormalReciprocal", "RangeReduced", "append_reciprocal"]
 
 RECIPROCAL_CUTS = 6
 
@@ -65,3 +67,102 @@ class NormalReciprocal(UnitComponent):
         pipe = Pipeline(m, self.i, self.o)
         pipe.end(**append_reciprocal(pipe, self.unit, pipe.payload.x))
         return m
+
+
+# Where the floating-point engine may be cut, the most useful cut first.
+CUTS = (
+    "table", "product", "leading_y", "leading_x", "word", "shift", "digits", "address", "normal_y", "words", "result",
+    "input",
+)  # fmt: skip
+
+
+@realises(tables.RangeReduced)
+class RangeReduced(UnitComponent):
+    """Streaming hardware of :class:`intsim.tables.RangeReduced`: one result per cycle.
+
+    Parameters
+    ----------
+    unit : intsim.tables.RangeReduced
+    stages : depth of the pipeline, 1 to 12: the first `stages` cuts of :data:`CUTS` are registers
+    memory : of the words: ``"block"``, ``"logic"`` or ``"registers"``
+
+    Attributes
+    ----------
+    latency : equals `stages`
+    """
+
+    unit: tables.RangeReduced
+
+    def __init__(self, unit: tables.RangeReduced, *, stages: int = 11, memory: str = "block"):
+        super().__init__(unit)
+        self._cuts = choose_cuts(CUTS, stages)
+        self.latency = stages
+        self.memory = check_kind(memory)
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        unit = self.unit
+        m.submodules.table = table = Table(unit.table, unsigned(unit.frac + 1), self.memory)
+        pipe = Pipeline(m, self.i, self.o, cuts=self._cuts, ready=table.ready)
+        self._reduce(pipe)
+        self._look_up(pipe, table)
+        self._round(pipe)
+        s, y = pipe.values, unit.y
+        code = Mux(s.infinite, 0, Mux(s.zero, y.largest, s.code))
+        pipe.end(y=Mux(s.nan, y.nan, Cat(code[: y.bits - 1], s.y_sign)))
+        return m
+
+    def _reduce(self, pipe: Pipeline) -> None:
+        """Word address, position behind it, and the exponent of the result's octave."""
+        unit, x, s = self.unit, self.unit.x, pipe.values
+        halved = unit.fn == "rsqrt"
+        s.x = pipe.payload.x
+        pipe.cut("input")
+        magnitude = s.x[:-1]
+        s.zero, s.infinite = magnitude == 0, magnitude == x.infinity
+        s.nan = (magnitude > x.infinity) | (halved & s.x[-1] & ~s.zero)
+        s.y_sign = s.x[-1] & ~Const(halved, 1)
+        s.x_index, _ = leading_one(unpack(s.x, x).significand)
+        pipe.cut("leading_x")
+        number = unpack(s.x, x)
+        digits = moved_up(number.significand, s.x_index)[:-1]
+        exponent = (number.exponent + s.x_index - (x.bias + x.fraction)).as_signed()
+        s.octave = exponent >> 1 if halved else exponent
+        place = digits[x.fraction - unit.index_bits :]
+        s.address = Cat(place, exponent[0]) if halved else place
+        s.t = digits[: x.fraction - unit.index_bits]
+        pipe.cut("address")
+
+    def _look_up(self, pipe: Pipeline, table: Table) -> None:
+        """The interpolated `word`."""
+        s = pipe.values
+        address = Cat(s.address, Const(0, 1))[: (len(self.unit.table) - 1).bit_length()]
+        pipe.read("left", table.read_port(), address)
+        pipe.read("right", table.read_port(), address + 1)
+        pipe.cut("table")
+        pipe.cut("words")
+        s.product = (s.left - s.right)[: len(s.left)] * s.t
+        pipe.cut("product")
+        s.word = (s.left - s.product[len(s.t) :])[: len(s.left)]
+        pipe.cut("word")
+
+    def _round(self, pipe: Pipeline) -> None:
+        """The code of ``word * 2**(-frac - octave)``, ties to even, the largest number at most."""
+        unit, y, s = self.unit, self.unit.y, pipe.values
+        s.y_index, _ = leading_one(s.word)
+        pipe.cut("leading_y")
+        field = (s.y_index - s.octave + (y.bias - unit.frac)).as_signed()
+        s.subnormal = field < 1
+        s.field = Mux(s.subnormal, 1, field)
+        padded = Cat(Const(0, max(y.fraction + 2 - unit.frac, 0)), s.word)
+        s.normal = moved_up(padded, s.y_index + (len(padded) - len(s.word)))
+        s.down = Mux(s.subnormal, 1 - field, 0)[: len(field)]
+        pipe.cut("normal_y")
+        s.moved, s.lost = right_with_sticky(s.normal, capped(s.down, len(s.normal)))
+        pipe.cut("shift")
+        kept, half, rest = s.moved[-y.fraction - 1 :], s.moved[-y.fraction - 2], s.moved[: -y.fraction - 2].any()
+        s.digits, s.up = kept, half & (kept[0] | rest | s.lost)
+        pipe.cut("digits")
+        code = Cat(Const(0, y.fraction), (s.field - 1)[: len(s.field)]) + s.digits + s.up
+        s.code = Mux(code > y.largest, y.largest, code)[: y.bits - 1]
+        pipe.cut("result")

@@ -6,11 +6,11 @@ from table_units import assert_equal, simulate
 
 import hdl
 import hdl.flow
-from hdl.tables import nli_float, pwl_float
+from hdl.tables import exponent, nli_float, pwl_float
 from intsim import Fixed, IntsimError, catalogue
 from intsim.formats import BFloat16, Float16, Minifloat
 from intsim.rounding import TIES_TO_EVEN
-from intsim.tables import DULUT, FloatNLI, FloatPWL, functions
+from intsim.tables import DULUT, ExponentTable, FloatNLI, FloatPWL, RangeReduced, functions
 
 F16, BF16, SMALL = Float16(), BFloat16(), Minifloat(8, 4)
 SILU_CUTS = (-20.4, -17.1, -8.37, -1.98, -0.256, -0.00724, 0.00722, 0.229, 1.58, 10.47, 65504.0)
@@ -104,6 +104,52 @@ def test_slopes_and_intercepts_at_every_depth(stages):
         got, latency = simulate(unit, codes, stages=stages)
         assert_equal(unit, codes, got)
         assert latency == stages
+
+
+def random_rows(seed: int, x: Minifloat, y: Minifloat, width: int) -> ExponentTable:
+    """An exponent-addressed table with random splits and words, zeros and subnormal ones among them."""
+    rng = np.random.default_rng(seed)
+    splits = rng.integers(0, x.fraction + 1, 2 * ((1 << x.exponent) - 1)).tolist()
+    count = 2 + sum(1 << split for split in splits)
+    words = y.finite_codes()[rng.integers(0, y.finite_codes().size, count)]
+    words[rng.integers(0, count, 3)] = [0, 1 << (y.bits - 1), 1]
+    return ExponentTable(x, y, tuple(splits), tuple(words.tolist()), width)
+
+
+OTHERS = {
+    "exponent_silu_f16": catalogue.get("exponent_silu_f16"),
+    "exponent_exp_f16": catalogue.get("exponent_exp_f16"),
+    "exponent_random": random_rows(1, SMALL, F16, 18),
+    "exponent_narrow": random_rows(2, SMALL, SMALL, 11),
+    "exponent_bfloat16": random_rows(3, BF16, F16, 12),
+    "reciprocal_f16": catalogue.get("range_reduced_reciprocal_f16"),
+    "rsqrt_f16": catalogue.get("range_reduced_rsqrt_f16"),
+    "reciprocal_bfloat16": RangeReduced.design("reciprocal", BF16, F16),
+    "rsqrt_mixed": RangeReduced.design("rsqrt", F16, BF16, index_bits=8, frac=10),
+    "rsqrt_small": RangeReduced.design("rsqrt", SMALL, SMALL, index_bits=SMALL.fraction, frac=4),
+    "reciprocal_overflowing": RangeReduced.design("reciprocal", F16, SMALL, index_bits=1, frac=20),
+}
+OTHERS_FAST = ("exponent_silu_f16", "exponent_random", "reciprocal_f16", "rsqrt_f16", "rsqrt_small")
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=() if n in OTHERS_FAST else pytest.mark.full) for n in OTHERS])
+def test_exponent_and_range_reduced_tables_on_every_code(name):
+    unit = OTHERS[name]
+    result = hdl.flow.verify(unit)
+    assert result["inputs"] == result["equal"] == 1 << unit.x.bits, result["first"][:3]
+
+
+@pytest.mark.parametrize("memory", ["block", "logic", "registers"])
+@pytest.mark.parametrize(
+    ("name", "stages"),
+    [*(("exponent_narrow", n) for n in (1, 7, len(exponent.CUTS))), *(("rsqrt_small", n) for n in (1, 6, 12))],
+)
+def test_exponent_and_range_reduced_tables_at_every_depth(name, stages, memory):
+    unit = OTHERS[name]
+    codes = np.arange(256, dtype=np.uint8)
+    got, latency = simulate(unit, codes, stages=stages, memory=memory)
+    assert_equal(unit, codes, got)
+    assert latency == stages
 
 
 DULUTS = {
