@@ -6,8 +6,10 @@ from hadamard_units import HADAMARDS
 
 import hdl
 import hdl.flow
+from hdl.linear import specifications
 from intsim.formats import Int
 from intsim.linear import Hadamard
+from intsim.rounding import TIES_AWAY
 
 EXHAUSTIVE = ("growth_2", "growth_4", "shifted_4", "requantised_4")
 SLOW = ("shifted_16", "requantised_20", "shifted_48")
@@ -56,6 +58,38 @@ def test_many_vectors(name):
     report = hdl.flow.verify(HADAMARDS[name], vectors=1 << 24)
     assert report["mismatches"] == 0
     assert report["inputs"] >= 1 << 24
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [
+        Hadamard(4, x=Int(3)),
+        Hadamard(4, "shifted", x=Int(3)),
+        Hadamard(4, "requantised", 21, 4, 4, x=Int(3), rounding=TIES_AWAY),
+        Hadamard(2, x=Int(6, signed=False)),
+    ],
+    ids=lambda unit: unit.form,
+)
+def test_specification_is_the_golden_model(unit):
+    grid = np.meshgrid(*[fmt.codes() for fmt in unit.inputs.values()], indexing="ij")
+    columns = [axis.reshape(-1) for axis in grid]
+    expected = np.stack(unit(*columns), axis=1)
+    ports = list(unit.inputs)
+    got = [
+        list(specifications.hadamard(unit, **dict(zip(ports, map(int, row), strict=True))).values())
+        for row in zip(*columns, strict=True)
+    ]
+    np.testing.assert_array_equal(np.array(got), expected)
+
+
+def test_specification_of_sizes_with_a_base():
+    for name in ("growth_12", "requantised_20", "shifted_48"):
+        unit = HADAMARDS[name]
+        columns = unit.corners()
+        expected = np.stack(unit(*columns), axis=1)
+        for row, y in list(zip(zip(*columns, strict=True), expected, strict=True))[::10]:
+            got = specifications.hadamard(unit, **dict(zip(unit.inputs, map(int, row), strict=True)))
+            assert list(got.values()) == y.tolist()
 
 
 def check_proof(unit):
