@@ -21,6 +21,7 @@ __all__ = [
     "ELEMENT",
     "HALF_ROWS",
     "LANES",
+    "NIBBLES",
     "PAIRS",
     "ROWS",
     "VECTORS",
@@ -28,6 +29,7 @@ __all__ = [
     "dot_tile",
     "emit_tile",
     "move_vector",
+    "split_nibbles",
 ]
 
 LANES = lanes()
@@ -36,7 +38,7 @@ HALF_ROWS = ROWS // 2
 A_UNSIGNED = vector_route() is Route.VNNI
 
 # What a word holds and by which instructions it is multiplied; WORDS is this processor's choice.
-PAIRS, BYTES_VNNI, BYTES_SDOT = 0, 1, 2
+PAIRS, BYTES_VNNI, BYTES_SDOT, NIBBLES = 0, 1, 2, 4
 WORDS = {Route.VNNI: BYTES_VNNI, Route.SDOT: BYTES_SDOT}.get(vector_route(), PAIRS)
 ELEMENT = 2 if WORDS == PAIRS else 1  # bytes of what is multiplied
 
@@ -89,8 +91,11 @@ def _dot_sdot(builder, total, a, b, width):
 _DOTS = {PAIRS: _dot_pairs, BYTES_VNNI: _dot_vnni, BYTES_SDOT: _dot_sdot}
 
 
-def emit_tile(builder, dot, width, rows, vectors, args):
-    """One tile in IR; `args` are those of :func:`dot_tile` from `a` on, `width` the lanes of a vector."""
+def emit_tile(builder, dot, width, rows, vectors, args, nibbles=False):
+    """One tile in IR; `args` are those of :func:`dot_tile` from `a` on, `width` the lanes of a vector.
+
+    With `nibbles` a word of B holds those of two steps: the first in the lower halves of its bytes.
+    """
     a, a_stride, b, b_stride, row_start, column_start, out, stride, steps = args
     dot = _DOTS[dot]
     kind = _vector(_I32, width)
@@ -117,12 +122,20 @@ def emit_tile(builder, dot, width, rows, vectors, args):
         phi.add_incoming(value, entry)
         sums.append(phi)
     b_at = builder.mul(index, ir.Constant(_I64, 4 * width))
-    a_at = builder.mul(index, ir.Constant(_I64, 4))
     words = [builder.load(_pointer(builder, panel, b_at, kind), align=4) for panel in panels]
-    after = []
-    for row in range(rows):
-        word = _splat(builder, builder.load(_pointer(builder, lines[row], a_at, _I32), align=1), width)
-        after += [dot(builder, sums[row * vectors + v], word, words[v], width) for v in range(vectors)]
+    after = list(sums)
+    mask = ir.Constant(kind, [0x0F0F0F0F] * width)
+    for part in range(2 if nibbles else 1):
+        a_at = builder.mul(index, ir.Constant(_I64, 8 if nibbles else 4))
+        a_at = builder.add(a_at, ir.Constant(_I64, 4 * part))
+        if nibbles:
+            held = [builder.and_(builder.lshr(word, ir.Constant(kind, [4 * part] * width)), mask) for word in words]
+        else:
+            held = words
+        for row in range(rows):
+            word = _splat(builder, builder.load(_pointer(builder, lines[row], a_at, _I32), align=1), width)
+            for v in range(vectors):
+                after[row * vectors + v] = dot(builder, after[row * vectors + v], word, held[v], width)
     following = builder.add(index, ir.Constant(_I64, 1))
     for phi, value in zip(sums, after, strict=True):
         phi.add_incoming(value, loop)
@@ -142,7 +155,7 @@ def dot_tile(typingctx, what, rows, vectors, a, a_stride, b, b_stride, row_start
 
     Parameters
     ----------
-    what : PAIRS, BYTES_VNNI or BYTES_SDOT, constant
+    what : PAIRS, BYTES_VNNI or BYTES_SDOT, constant; with NIBBLES added where words of B hold two steps
     rows, vectors : size of the tile, constants
     a, a_stride : address of the first row of words, bytes between rows
     b, b_stride : address of the first panel, bytes between panels
@@ -151,11 +164,12 @@ def dot_tile(typingctx, what, rows, vectors, a, a_stride, b, b_stride, row_start
     out, stride : address of the tile's corner in C (int32), bytes between rows
     steps : words along the reduction, at least 1
     """
-    dot, shape = what.literal_value, (rows.literal_value, vectors.literal_value)
+    dot, nibbles = what.literal_value % NIBBLES, what.literal_value >= NIBBLES
+    shape = (rows.literal_value, vectors.literal_value)
     signature = types.void(what, rows, vectors, *[types.intp] * 9)
 
     def codegen(context, builder, signature, args):
-        emit_tile(builder, dot, LANES, *shape, args[3:])
+        emit_tile(builder, dot, LANES, *shape, args[3:], nibbles)
         return context.get_dummy_value()
 
     return signature, codegen
@@ -172,3 +186,19 @@ def move_vector(typingctx, source, target):
         return context.get_dummy_value()
 
     return types.void(types.intp, types.intp), codegen
+
+
+@intrinsic
+def split_nibbles(typingctx, source, low, high):
+    """LANES words from one address: the lower halves of their bytes to another, the upper halves to a third."""
+
+    def codegen(context, builder, signature, args):
+        kind = _vector(_I32, LANES)
+        mask, four = ir.Constant(kind, [0x0F0F0F0F] * LANES), ir.Constant(kind, [4] * LANES)
+        source, low, high = (builder.inttoptr(arg, kind.as_pointer()) for arg in args)
+        value = builder.load(source, align=4)
+        builder.store(builder.and_(value, mask), low, align=4)
+        builder.store(builder.and_(builder.lshr(value, four), mask), high, align=4)
+        return context.get_dummy_value()
+
+    return types.void(types.intp, types.intp, types.intp), codegen

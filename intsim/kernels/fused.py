@@ -27,7 +27,7 @@ def multiply_requantized(a: Limb, b: PackedLimb, bias: np.ndarray, form: Constan
     out : integers (M, N), N at least LANES
     """
     rows, columns = out.shape
-    ready: Prepared = prepare(a, b, bias, rows)
+    ready: Prepared = prepare(a, b.widened(), bias, rows)
     height = max(_BLOCK // (4 * columns) // _GRAIN, 1) * _GRAIN
 
     def work(first: int, last: int) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -24,14 +24,17 @@ from intsim.kernels.product import (
     accumulate,
     add_rows,
     multiply_batch,
+    multiply_nibbles,
     multiply_tiles,
     multiply_vectors,
     sum_panels,
     sum_rows,
+    widen_nibbles,
 )
 from intsim.kernels.threads import in_parts
 
 __all__ = [
+    "NIBBLED",
     "SCRATCH",
     "Limb",
     "PackedLimb",
@@ -49,6 +52,8 @@ SCRATCH = (2 * _TILE, 3 * _TILE)
 _STEP = 16  # words: what one AMX step takes; steps are a multiple of it everywhere
 _DEPTH = 1 << 15  # inner products of magnitudes up to 255 fit int32 up to this length
 _FEW_ROWS = 2  # up to which vectors beat tiles
+_FEW_ROWS_OF_NIBBLES = 8  # up to which nibbles are multiplied as they are
+NIBBLED = -2  # that route, beside those of multiply_batch
 _SMALL = 1 << 21  # multiplications up to which one call packs and multiplies
 _LARGE = 1 << 25  # the same for each of many products
 _PARALLEL = 1 << 28  # multiplications from which threads pay
@@ -71,7 +76,10 @@ class Limb:
 
 @dataclass(frozen=True, eq=False)
 class PackedLimb:
-    """A limb of B in panels, its elements signed, with the sum of each column of them."""
+    """A limb of B in panels, its elements signed, with the sum of each column of them.
+
+    With `nibbles`, elements of 4 bits, 0 to 15, of which one word holds two steps.
+    """
 
     panels: np.ndarray
     sums: np.ndarray
@@ -79,6 +87,15 @@ class PackedLimb:
     shift: int
     depth: int
     columns: int
+    nibbles: bool = False
+
+    def widened(self, panels: np.ndarray | None = None) -> PackedLimb:
+        """The same in bytes: in `panels` or in fresh memory."""
+        if not self.nibbles:
+            return self
+        wide = aligned(_panel_shape(self.depth, self.columns), np.int32) if panels is None else panels
+        compiled(widen_nibbles)(self.panels, wide)
+        return replace(self, panels=wide, nibbles=False)
 
 
 def split(values: np.ndarray, fits: bool) -> list[Limb]:
@@ -111,7 +128,17 @@ def limbs(values: np.ndarray, lo: int, hi: int, bits: int = 8) -> list[Limb]:
 
 
 def pack(limb: Limb) -> PackedLimb:
-    """B ``(K, N)`` in the kernels' order, in fresh memory."""
+    """B ``(K, N)`` in the kernels' order, in fresh memory; 4-bit values as nibbles."""
+    if ELEMENT == 1 and limb.signed and int(limb.data.min()) >= -8 and int(limb.data.max()) <= 7:
+        wide = pack_bytes(Limb(limb.data + np.int8(8), -8, limb.shift))
+        both = aligned((wide.panels.shape[0], wide.panels.shape[1] // 2, LANES), np.int32)
+        np.bitwise_or(wide.panels[:, ::2], wide.panels[:, 1::2] << 4, out=both)
+        return replace(wide, panels=both, nibbles=True)
+    return pack_bytes(limb)
+
+
+def pack_bytes(limb: Limb) -> PackedLimb:
+    """B ``(K, N)`` in panels of whole elements, in fresh memory."""
     depth, columns = limb.data.shape
     return _pack_into(limb, aligned(_panel_shape(depth, columns), np.int32))
 
@@ -119,6 +146,7 @@ def pack(limb: Limb) -> PackedLimb:
 def unpack(limb: PackedLimb) -> np.ndarray:
     """The elements ``(K, N)`` that :func:`pack` was given, without offset and shift, int64."""
     kind = np.int8 if ELEMENT == 1 else np.int16
+    limb = limb.widened()
     panels = limb.panels.view(kind).reshape(*limb.panels.shape, 4 // ELEMENT)
     rows = panels.transpose(1, 3, 0, 2).reshape(-1, limb.panels.shape[0] * LANES)
     return rows[: limb.depth, : limb.columns].astype(np.int64)
@@ -171,6 +199,7 @@ def _along_columns(limb: Limb | PackedLimb, first: int, chunk: int) -> Limb | Pa
         return Limb(limb.data[..., first : first + chunk, :], limb.offset, limb.shift)
     if limb.depth <= chunk:
         return limb
+    limb = limb.widened()
     per_word = 4 // ELEMENT
     panels = np.ascontiguousarray(limb.panels[:, first // per_word : (first + chunk) // per_word])
     depth = min(chunk, limb.depth - first)
@@ -233,9 +262,13 @@ class Prepared:
 def prepare(a: Limb, b: PackedLimb, bias: np.ndarray, rows: int) -> Prepared:
     """A product of matrices, its operand A in order."""
     tiles = _tiles(a, rows)
+    if b.nibbles and rows <= _FEW_ROWS_OF_NIBBLES:
+        tiles = NIBBLED
+    else:
+        b = b.widened(room("widened", _panel_shape(b.depth, b.columns), np.int32) if b.nibbles else None)
     flip, a_offset = _stored(a, tiles)
     panels, columns = b.panels, b.columns
-    data = _rows_of_words(a.data, flip, 4 * panels.shape[1], _TILE if tiles >= 0 else 1)
+    data = _rows_of_words(a.data, flip, 4 * _panel_shape(b.depth, columns)[1], _TILE if tiles >= 0 else 1)
     column_start = np.zeros(panels.shape[0] * LANES + VECTORS * LANES, dtype=np.int32)
     column_start[:columns] = (bias + a_offset * b.sums[:columns].astype(np.int64)).astype(np.int32)
     row_start = np.zeros(rows + ROWS, dtype=np.int32)
@@ -257,6 +290,8 @@ def _packed_product(a: Limb, b: PackedLimb, bias: np.ndarray, out: np.ndarray) -
             compiled(multiply_tiles)(ready.tiles, ready.rows[first:], panels, start, scratch, part)
             if ready.row_sums:
                 compiled(add_rows)(ready.row_start[first:last], part)
+        elif ready.tiles == NIBBLED:
+            compiled(multiply_nibbles)(ready.rows[first:], panels, ready.row_start[first:], start, scratch, part)
         else:
             compiled(multiply_vectors)(ready.rows[first:], panels, ready.row_start[first:], start, scratch, part)
 

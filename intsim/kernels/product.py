@@ -11,10 +11,31 @@ import numpy as np
 
 from intsim.exact import kernel
 from intsim.kernels.amx import STEP_WORDS, TILE_ROWS, configure_tiles, release_tiles, tile_block
-from intsim.kernels.dots import ELEMENT, HALF_ROWS, LANES, ROWS, VECTORS, WORDS, dot_tile, move_vector
+from intsim.kernels.dots import (
+    ELEMENT,
+    HALF_ROWS,
+    LANES,
+    NIBBLES,
+    ROWS,
+    VECTORS,
+    WORDS,
+    dot_tile,
+    move_vector,
+    split_nibbles,
+)
 from intsim.kernels.pack import copy_rows, turn_panels, weave_panels
 
-__all__ = ["accumulate", "add_rows", "multiply_batch", "multiply_tiles", "multiply_vectors", "sum_panels", "sum_rows"]
+__all__ = [
+    "accumulate",
+    "add_rows",
+    "multiply_batch",
+    "multiply_nibbles",
+    "multiply_tiles",
+    "multiply_vectors",
+    "sum_panels",
+    "sum_rows",
+    "widen_nibbles",
+]
 
 
 _BLOCK_BYTES = 1 << 20  # of B: stays in the second-level cache while all rows of A pass
@@ -61,6 +82,52 @@ def multiply_vectors(a, b, row_start, column_start, scratch, out):
                     one_row(width, line, b_at, panel, row, start, at, steps)
                     r += 1
             copy_block(scratch, out[i : i + height, j : j + width])
+
+
+@kernel
+def multiply_nibbles(a, b, row_start, column_start, scratch, out):
+    """As :func:`multiply_vectors`, for few rows and panels of nibbles [P, steps / 2, LANES]."""
+    rows, columns = out.shape
+    steps = b.shape[1]
+    panel = steps * LANES * 4
+    full = VECTORS * LANES
+    a_stride, stride = a.strides[0], scratch.strides[0]
+    for j in range(0, columns, full):
+        width = min(full, columns - j)
+        whole = width > (VECTORS - 1) * LANES and j + full <= b.shape[0] * LANES
+        for v in range(0, 1 if whole else (width + LANES - 1) // LANES):
+            b_at = b.ctypes.data + (j // LANES + v) * panel
+            start, to = column_start.ctypes.data + 4 * (j + v * LANES), scratch.ctypes.data + 4 * v * LANES
+            r = 0
+            while r < rows:
+                at, row, line = a.ctypes.data + r * a_stride, row_start.ctypes.data + 4 * r, to + r * stride
+                if rows - r >= HALF_ROWS:
+                    if whole:
+                        dot_tile(
+                            _NIBBLES, HALF_ROWS, VECTORS, at, a_stride, b_at, panel, row, start, line, stride, steps
+                        )
+                    else:
+                        dot_tile(_NIBBLES, HALF_ROWS, 1, at, a_stride, b_at, panel, row, start, line, stride, steps)
+                    r += HALF_ROWS
+                else:
+                    if whole:
+                        dot_tile(_NIBBLES, 1, VECTORS, at, 0, b_at, panel, row, start, line, stride, steps)
+                    else:
+                        dot_tile(_NIBBLES, 1, 1, at, 0, b_at, panel, row, start, line, stride, steps)
+                    r += 1
+        copy_block(scratch, out[:, j : j + width])
+
+
+_NIBBLES = NIBBLES + WORDS
+
+
+@kernel
+def widen_nibbles(b, out):
+    """Panels of nibbles as panels of bytes, 0 to 15."""
+    word = 4 * LANES
+    for step in range(b.shape[0] * b.shape[1]):
+        to = out.ctypes.data + 2 * step * word
+        split_nibbles(b.ctypes.data + step * word, to, to + word)
 
 
 @kernel

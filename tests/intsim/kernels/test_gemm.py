@@ -96,6 +96,28 @@ def test_packed_weights_multiply_as_the_matrix_they_hold(rows, depth, columns, l
         np.testing.assert_array_equal(matmul(x[:2], weights, np.full(columns, 7), acc_bits=64), got[:2])
 
 
+@settings(max_examples=40)
+@given(
+    st.sampled_from([1, 2, 3, 4, 5, 7, 8, 9, 20]),
+    st.sampled_from(SIZES),
+    st.sampled_from(SIZES),
+    st.sampled_from(["int8", "uint8"]),
+    st.integers(0, 1 << 30),
+)
+def test_weights_of_four_bits_are_packed_two_in_a_byte(rows, depth, columns, left, seed):
+    rng = np.random.default_rng(seed)
+    x, w = drawn(rng, left, (rows, depth)), rng.integers(-8, 8, (depth, columns))
+    w[0, 0] = -8
+    weights, wide = pack(w), pack(w * 16)
+    if route() not in (Route.PAIRS, Route.BLAS):
+        assert 2 * weights.limbs[0].panels.nbytes == wide.limbs[0].panels.nbytes
+    np.testing.assert_array_equal(weights.values(), w)
+    np.testing.assert_array_equal(matmul(x, weights), x.astype(np.int64) @ w)
+    np.testing.assert_array_equal(
+        matmul(x, weights, np.arange(columns), acc_bits=40), x.astype(np.int64) @ w + np.arange(columns)
+    )
+
+
 @pytest.mark.parametrize(("low", "high"), [(-255, 0), (-37, 218), (-128, 128), (0, 256), (-3, 40000)])
 @pytest.mark.parametrize("dtype", ["int32", "int64"])
 def test_ranges_of_any_place_and_type(low, high, dtype):
