@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import enum
+import hashlib
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from intsim.errors import IntsimError
 
-__all__ = ["Axis", "Calibration", "Observer"]
+__all__ = ["Axis", "Calibration", "Observer", "calibrate"]
 
 
 class Axis(enum.Enum):
@@ -106,3 +109,45 @@ class Observer:
         if self._low is None or self._high is None:
             raise IntsimError("nothing observed yet; add at least one batch")
         return Calibration(np.asarray(self._low), np.asarray(self._high), self._count)
+
+
+def calibrate(
+    record: Callable[[Any], Mapping[str, np.ndarray]],
+    data: Iterable[Any],
+    *,
+    test: Iterable[Any] = (),
+    axis: Axis = Axis.TENSOR,
+    percentile: float = 100.0,
+) -> dict[str, Calibration]:
+    """Ranges at every place of a network, over given texts, images or whatever the network takes.
+
+    Parameters
+    ----------
+    record : runs the network on one item and returns the activations ``[..., channels]`` of each place by name
+    data : texts, arrays of tokens, images
+    test : what the network will be judged on; none of it may be in `data`
+    axis, percentile : as for :class:`Observer`
+
+    Raises
+    ------
+    IntsimError
+        No data, or an item that is also in `test`.
+    """
+    judged = {_identity(item) for item in test}
+    observers: dict[str, Observer] = {}
+    for number, item in enumerate(data):
+        if _identity(item) in judged:
+            raise IntsimError(f"item {number} of the calibration data is in the test data; calibrate on other data")
+        for name, activations in record(item).items():
+            observers.setdefault(name, Observer(axis, percentile)).add(activations)
+    if not observers:
+        raise IntsimError("there is no calibration data; give at least one item")
+    return {name: observer.result() for name, observer in observers.items()}
+
+
+def _identity(item: Any) -> str:
+    """The same for items of equal content: text without its spacing, arrays with their shape."""
+    if isinstance(item, str):
+        return "text " + " ".join(item.split())
+    array = np.asarray(item)
+    return f"{array.shape} {hashlib.sha256(np.ascontiguousarray(array, dtype=np.float64).tobytes()).hexdigest()}"

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from intsim import IntsimError
-from intsim.prepare.calibrate import Axis, Observer
+from intsim.prepare.calibrate import Axis, Observer, calibrate
 
 X = np.random.default_rng(3).standard_normal((6, 50, 8)) * np.arange(1, 9)
 
@@ -53,3 +53,21 @@ def test_refusals():
         observer.add(np.ones((2, 4)))
     with pytest.raises(IntsimError, match="percentile"):
         Observer(percentile=0)
+
+
+def test_a_network_over_texts_and_images():
+    def record(item):
+        if isinstance(item, str):
+            return {"length": np.array([[len(word) for word in item.split()]]).T}
+        return {"pixels": item.reshape(-1, item.shape[-1])}
+
+    (lengths,) = calibrate(record, ["a bb ccc", "dddd"], test=["other"]).values()
+    assert (lengths.low, lengths.high, lengths.count) == (1, 4, 4)
+    images = np.random.default_rng(0).standard_normal((3, 5, 5, 2))
+    found = calibrate(record, images[:2], test=images[2:], axis=Axis.CHANNEL)["pixels"]
+    np.testing.assert_array_equal(found.high, images[:2].max(axis=(0, 1, 2)))
+    for data, test in ((["a b"], ["c", "a  b\n"]), (images, images[2:])):
+        with pytest.raises(IntsimError, match="in the test data; calibrate on other data"):
+            calibrate(record, data, test=test)
+    with pytest.raises(IntsimError, match="no calibration data"):
+        calibrate(record, [])
