@@ -100,8 +100,11 @@ class Observer:
 
     def _ends(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         along = {Axis.TENSOR: None, Axis.TOKEN: 1, Axis.CHANNEL: 0}[self.axis]
-        low = np.asarray(np.percentile(rows, 100 - self.percentile, axis=along))
-        high = np.asarray(np.percentile(rows, self.percentile, axis=along))
+        if self.percentile == 100:
+            low, high = np.asarray(rows.min(axis=along)), np.asarray(rows.max(axis=along))
+        else:
+            low = np.asarray(np.percentile(rows, 100 - self.percentile, axis=along))
+            high = np.asarray(np.percentile(rows, self.percentile, axis=along))
         return (low.min(), high.max()) if self.axis is Axis.TOKEN else (low, high)
 
     def result(self) -> Calibration:
