@@ -6,7 +6,8 @@ import numpy as np
 
 from benchmarks.data import channel_constants, operands, rows, rows16, single_constants
 from intsim import Fixed, Int, catalogue
-from intsim.linear import DynamicRequantize, linear, matmul, pack
+from intsim.formats.blockfp import BFP
+from intsim.linear import BlockMatmul, DynamicRequantize, linear, matmul, pack
 from intsim.nonlinear import IViTLayerNorm, Shiftmax
 from intsim.requant import Requantizer
 from intsim.tables import Direct
@@ -41,6 +42,19 @@ def gemm16(case):
     a, b = operands(case, np.int16)
     weights, out = pack(b), np.empty((case.shape[0], case.shape[2]), dtype=np.int64)
     return lambda: matmul(a, weights, acc_bits=64, out=out)
+
+
+def block_gemm(case):
+    fmt = BFP(8, 32)
+    a, b = operands(case, np.int16)
+    left, right = fmt.quantize(a.astype(np.int32), 15), fmt.quantize(b.T.astype(np.int32), 15)
+    unit = BlockMatmul(fmt, fmt, max_k=case.shape[1])
+    return lambda: unit(left, right)
+
+
+def block_quantise(case):
+    fmt, x = BFP(8, 32), rows(case)
+    return lambda: fmt.quantize(x, 17)
 
 
 def _per_channel(channels):

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from intsim.errors import DtypeError, IntsimError
-from intsim.exact import exact, run
+from intsim.exact import exact, is_compiled, run
 from intsim.formats.base import smallest_dtype
 from intsim.formats.fixed import round_real
 from intsim.formats.minifloat import bit_length
@@ -26,6 +26,9 @@ from intsim.parameters import Parameters
 from intsim.rounding import TIES_TO_POS, Rounding, saturate, shift_round
 
 __all__ = ["BFP", "DBFP", "Blocks", "encode_blocks"]
+
+
+_KERNEL_SIZE = 1 << 13  # elements from which a kernel may stand in for the plain operator
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,6 +138,12 @@ class DBFP(Parameters):
         if array.dtype.kind not in "iu":
             raise DtypeError(f"blocks are made of integer codes here, got {array.dtype}; use encode for real values")
         self._check(array)
+        if array.dtype == np.int32 and array.size >= _KERNEL_SIZE and is_compiled():
+            from intsim.kernels.quantise_blocks import quantise
+
+            found = quantise(self, np.ascontiguousarray(array).reshape(-1, array.shape[-1]), frac)
+            if found is not None:
+                return self._shaped(array.shape, found[0], np.ones(array.shape, dtype=np.uint8), found[1])
         if max(int(array.max()), -int(array.min())) >> 60:
             raise IntsimError("codes must stay below 2**60 in magnitude; shift them to the right")
         rows = np.ascontiguousarray(array, dtype=np.int64).reshape(-1, array.shape[-1])
@@ -201,8 +210,8 @@ class DBFP(Parameters):
         kind = smallest_dtype(-self.largest, self.largest)
         return Blocks(
             self,
-            q.astype(kind).reshape(shape),
-            tags.astype(np.uint8).reshape(shape),
+            q.astype(kind, copy=False).reshape(shape),
+            tags.astype(np.uint8, copy=False).reshape(shape),
             exponents.astype(np.int16).reshape(*shape[:-1], -1),
         )
 

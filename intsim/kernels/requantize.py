@@ -24,7 +24,7 @@ from intsim.exact import kernel
 from intsim.kernels.dots import LANES
 from intsim.rounding import Rounding
 
-__all__ = ["TWO_ROUNDINGS", "requantize_rows"]
+__all__ = ["TWO_ROUNDINGS", "requantize_rows", "shifted_half"]
 
 TWO_ROUNDINGS = 5  # TIES_TO_POS at `point` bits, TIES_AWAY of the rest; other numbers are those of Rounding
 TO_NEG, TO_ZERO, TIES_TO_POS, TIES_AWAY, TIES_TO_EVEN = (int(mode) for mode in Rounding)
@@ -43,7 +43,7 @@ def _splat(builder, scalar, kind):
     return builder.shuffle_vector(one, ir.Constant(kind, ir.Undefined), zeros)
 
 
-def _shifted_half(builder, value, shift, mode):
+def shifted_half(builder, value, shift, mode):
     """What to add to `value` before it is shifted by `shift`, so that the floor is the rounding by `mode`."""
     kind = value.type
     power = builder.shl(_all(kind, 1), shift)
@@ -64,7 +64,7 @@ def _shifted_half(builder, value, shift, mode):
 
 def _rounded(builder, value, shift, mode):
     """``value / 2**shift`` by `mode`; shifts 0 to 62."""
-    return builder.ashr(builder.add(value, _shifted_half(builder, value, shift, mode)), shift)
+    return builder.ashr(builder.add(value, shifted_half(builder, value, shift, mode)), shift)
 
 
 def _limit(builder, value, lo, hi):
@@ -101,7 +101,7 @@ def emit_high(builder, mode, acc, factor, amount, point):
         near = _merged(builder, builder.lshr(low, _all(_HALVES, 31)), builder.shl(high, _all(_HALVES, 1)))
         return _rounded_word(builder, near, builder.sub(builder.zext(amount, _WORDS), _all(_WORDS, 31)))
     low, high = (
-        builder.add(p, _shifted_half(builder, p, side[2], mode)) for p, side in zip(products, (even, odd), strict=True)
+        builder.add(p, shifted_half(builder, p, side[2], mode)) for p, side in zip(products, (even, odd), strict=True)
     )
     return _merged(builder, builder.ashr(low, even[2]), builder.ashr(high, builder.sub(odd[2], up)))
 

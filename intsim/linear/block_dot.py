@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from intsim.errors import IntsimError
-from intsim.exact import exact, run
+from intsim.exact import exact, is_compiled, run
 from intsim.formats import Format, Int
 from intsim.formats.blockfp import DBFP, Blocks
 from intsim.parameters import Parameters
@@ -23,6 +23,9 @@ from intsim.rounding import TO_NEG, Rounding, shift_round
 from intsim.unit import Unit
 
 __all__ = ["BlockDot", "BlockMatmul"]
+
+
+_KERNEL_SIZE = 1 << 12  # multiplications up to which the plain operator is as quick
 
 
 def _sum_bits(a: DBFP, b: DBFP) -> int:
@@ -179,6 +182,9 @@ class BlockMatmul(Parameters):
             raise IntsimError(
                 f"the shared axes have {k} and {b.mantissas.shape[1]} elements, at most {self.max_k}; make them equal"
             )
+        fast = self._by_kernel(a, b)
+        if fast is not None:
+            return fast
         y = np.empty((a.mantissas.shape[0], b.mantissas.shape[0]), dtype=np.int64)
         exponent = np.empty(y.shape, dtype=np.int64)
         run(
@@ -198,6 +204,20 @@ class BlockMatmul(Parameters):
             exponent,
         )
         return y, (exponent + self.lsb + (self.a.lo + self.b.lo if self.exact else 0)).astype(np.int16)
+
+    def _by_kernel(self, a: Blocks, b: Blocks) -> tuple[np.ndarray, np.ndarray] | None:
+        """Sums and exponents where operators run compiled and a kernel covers these formats."""
+        if not is_compiled() or a.mantissas.size * len(b.mantissas) < _KERNEL_SIZE:
+            return None
+        from intsim.kernels.blocks import multiply_blocks
+
+        left, right = (
+            blocks.mantissas.astype(np.int64) << (blocks.tags.astype(np.int64) * fmt.delta)
+            if fmt.delta
+            else blocks.mantissas
+            for fmt, blocks in ((self.a, a), (self.b, b))
+        )
+        return multiply_blocks(self, left, a.exponents, right, b.exponents)
 
     def decode(self, y: Any, exponent: Any) -> np.ndarray:
         """The real values of what the product returns, float64."""
