@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from amaranth.hdl import Shape, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
@@ -24,6 +26,7 @@ class UnitComponent(wiring.Component):
     ----------
     unit : the parameter object; its golden model is what this hardware must compute
     lanes : elements per transfer (row units; 1 for elementwise units)
+    members : what the component has beside its streams, such as a register bus
 
     Members
     -------
@@ -45,13 +48,14 @@ class UnitComponent(wiring.Component):
     latency: int
     interval: int = 1
 
-    def __init__(self, unit: Unit, *, lanes: int = 1):
+    def __init__(self, unit: Unit, *, lanes: int = 1, members: Mapping[str, wiring.Member] | None = None):
         self.unit = unit
         self.lanes = lanes
         super().__init__(
             {
                 "i": In(stream.Signature(self._layout(unit.inputs, unit.is_row, lanes))),
                 "o": Out(stream.Signature(self._layout(unit.outputs, unit.is_row, lanes))),
+                **(members or {}),
             }
         )
 

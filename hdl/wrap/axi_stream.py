@@ -1,27 +1,30 @@
-"""The shell an integrator gets: AXI4-Stream with flat, conventional port names.
+"""The shell an integrator gets: AXI4-Stream, and AXI4-Lite where there are registers, with flat, conventional names.
 
 Ports: ``clk``, ``rst`` (synchronous, active high), ``s_axis_tdata/tvalid/tready`` for the unit's inputs,
 ``m_axis_tdata/tvalid/tready`` for its outputs; ``tlast`` where rows exist, and ``tkeep`` (one bit per byte) where a
-row unit has several lanes. :mod:`hdl.wrap.packing` says where each value lies in ``tdata``.
+row unit has several lanes; ``s_axil_*`` where the unit has registers. :mod:`hdl.wrap.packing` says where each value lies in ``tdata``.
 """
 
 from __future__ import annotations
 
 from amaranth.hdl import Cat, ClockDomain, Elaboratable, Module, Shape, Signal, Value
-from amaranth.lib import data
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In
 
 from hdl.component import UnitComponent
+from hdl.wrap.axi_lite import AxiLite
 from hdl.wrap.packing import Field, Packing
 
 __all__ = ["AxiStream"]
 
 
 class AxiStream(Elaboratable):
-    """A unit's hardware between two AXI4-Streams.
+    """A unit's hardware between two AXI4-Streams, its registers behind AXI4-Lite.
 
     Parameters
     ----------
-    inner : the unit's component; it stays a module of its own, named ``unit``
+    inner : the unit's component; it stays a module of its own, named ``unit``. If it has a member ``bus``, a
+        :class:`~hdl.wrap.registers.RegisterBus`, that is what the registers are reached by
 
     Attributes
     ----------
@@ -39,10 +42,21 @@ class AxiStream(Elaboratable):
         self._domain.rst = Signal(name="rst")
         self._s = _stream("s_axis", self.inputs)
         self._m = _stream("m_axis", self.outputs)
+        self._lite = AxiLite(inner.bus.signature.address_bits + 2) if hasattr(inner, "bus") else None
+        channels = self._lite.axil.signature.members if self._lite else {}
+        self._a = {name: Signal(member.shape, name=f"s_axil_{name}") for name, member in channels.items()}
 
     @property
     def ports(self) -> list[Signal]:
-        return [self._domain.clk, self._domain.rst, *self._s.values(), *self._m.values()]
+        return [self._domain.clk, self._domain.rst, *self._s.values(), *self._m.values(), *self._a.values()]
+
+    @property
+    def register_ports(self) -> list[tuple[str, int, bool]]:
+        """Name, width and whether it is an input, of each signal of the AXI4-Lite port; none without registers."""
+        if self._lite is None:
+            return []
+        flows = {name: member.flow == In for name, member in self._lite.axil.signature.members.items()}
+        return [(f"s_axil_{name}", len(signal), flows[name]) for name, signal in self._a.items()]
 
     def elaborate(self, platform):
         m = Module()
@@ -76,6 +90,13 @@ class AxiStream(Elaboratable):
             stride = self.outputs.element_bytes
             kept = Value.cast(inner.o.payload.keep)
             m.d.comb += d["tkeep"].eq(Cat(kept[k].replicate(stride) for k in range(self.outputs.lanes)))
+        if self._lite is not None:
+            m.submodules.registers = self._lite
+            wiring.connect(m, self._lite.bus, inner.bus)
+            for name, _, is_input in self.register_ports:
+                channel = name.removeprefix("s_axil_")
+                own, outer = getattr(self._lite.axil, channel), self._a[channel]
+                m.d.comb += own.eq(outer) if is_input else outer.eq(own)
         return m
 
 

@@ -1,0 +1,8 @@
+"""One unit for every nonlinearity of a transformer: loadable tables, run-time modes, row operators."""
+
+from intsim.engine.bank import Bank
+from intsim.engine.driver import Driver
+from intsim.engine.engine import Engine, Mode
+from intsim.engine.registers import Register, address, register_map
+
+__all__ = ["Bank", "Driver", "Engine", "Mode", "Register", "address", "register_map"]

@@ -1,0 +1,104 @@
+"""The software that programs the engine, over any bus that reads and writes 32-bit words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from intsim.engine.bank import Bank
+from intsim.engine.engine import Engine, Mode
+from intsim.engine.registers import IDENTITY, Register, address, find, register_map
+from intsim.errors import IntsimError
+
+__all__ = ["Bus", "Driver"]
+
+
+class Bus(Protocol):
+    """What carries words: a simulator's bus model, ``/dev/mem``, a debugger."""
+
+    def read(self, address: int) -> int:
+        """The word at a byte address."""
+
+    def write(self, address: int, value: int) -> None:
+        """Write the word at a byte address; raise where the bus answers with an error."""
+
+
+class Driver:
+    """Programs an engine through its registers.
+
+    Parameters
+    ----------
+    bus : see :class:`Bus`
+    engine : the golden model as it is after reset; :attr:`engine` follows every change the driver makes
+
+    Raises
+    ------
+    IntsimError
+        Something else answers at the bus, or an engine of other dimensions.
+    """
+
+    patience = 100_000
+    """How often a busy bank is asked for before giving up."""
+
+    def __init__(self, bus: Bus, engine: Engine):
+        self.bus = bus
+        self.engine = engine
+        self.registers = register_map(engine)
+        found = self.read("ID")
+        if found != IDENTITY:
+            raise IntsimError(f"ID reads 0x{found:08X}, an engine answers 0x{IDENTITY:08X}; check the base address")
+        for name, wanted in (("INTERVALS", engine.intervals), ("BINS", engine.bins), ("T_BITS", engine.t_bits)):
+            self._expect("TABLES", name, wanted)
+        self._expect("TABLES", "MANTISSA_BITS", engine.mantissa_bits)
+        self._expect("TABLES", "BITS", engine.bits)
+        self._expect("SHAPE", "MAX_ROW", engine.max_row)
+
+    def load(self, bank: int, contents: Bank) -> None:
+        """Fill a bank that is not selected, when no row on its way uses it any more."""
+        after = self.engine.load(bank, contents)
+        if bank == self.engine.bank:
+            raise IntsimError(f"bank {bank} is selected and cannot be written; select the other one first")
+        self.wait(bank)
+        table = contents.table
+        self._fill("PLACES", [contents.places], bank)
+        self._fill("EPSILON", [contents.epsilon], bank)
+        self._fill("CUT", table.cuts, bank)
+        self._fill("MANTISSA", table.mantissas, bank)
+        self._fill("SHIFT", table.shifts, bank)
+        self._fill("WORD", table.table, bank)
+        self.engine = after
+
+    def select(self, mode: Mode, bank: int) -> None:
+        """Mode and bank of the rows that begin from now on."""
+        after = self.engine.select(mode, bank)
+        fields = self._register("CONTROL").fields
+        self.write("CONTROL", int(mode) << fields["MODE"][0] | bank << fields["BANK"][0])
+        self.engine = after
+
+    def wait(self, bank: int) -> None:
+        """Until no row on its way uses a bank."""
+        for _ in range(self.patience):
+            if not self.read("STATUS") >> bank & 1:
+                return
+        raise IntsimError(f"bank {bank} stays busy; take the results of the rows that were sent")
+
+    def read(self, name: str, index: int = 0, bank: int = 0) -> int:
+        """A register's value."""
+        return self.bus.read(address(self._register(name), index, bank))
+
+    def write(self, name: str, value: int, index: int = 0, bank: int = 0) -> None:
+        """Write a register; negative values in two's complement."""
+        self.bus.write(address(self._register(name), index, bank), value & 0xFFFF_FFFF)
+
+    def _fill(self, name: str, values: Sequence[int], bank: int) -> None:
+        for index, value in enumerate(values):
+            self.write(name, value, index, bank)
+
+    def _register(self, name: str) -> Register:
+        return find(self.registers, name)
+
+    def _expect(self, register: str, name: str, wanted: int) -> None:
+        low, width = self._register(register).fields[name]
+        found = self.read(register) >> low & ((1 << width) - 1)
+        if found != wanted:
+            raise IntsimError(f"the hardware has {name} = {found}, the engine given {wanted}; give the one it was built of")
