@@ -88,8 +88,7 @@ class Hadamard(Unit):
         scale_in, scale_out : real value of one code before and behind
         options : other fields, such as ``out_bits=8``
         """
-        m, k = illm(16)(scale_in / scale_out / size**0.5)
-        m, k = int(m), int(k)
+        m, k = (int(v) for v in illm(16)(scale_in / scale_out / size**0.5))
         while k > 63 and m > 1:
             m, k = m >> 1, k - 1
         return cls(size, "requantised", m, k, **{"out_bits": 8, **options})
