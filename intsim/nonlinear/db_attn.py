@@ -20,7 +20,7 @@ from intsim.exact import exact, run
 from intsim.formats import Fixed, Format, Int
 from intsim.formats.blockfp import DBFP, element_exponent, encode_element, pivot_exponent
 from intsim.nonlinear.base import from_scale, require_int
-from intsim.nonlinear.rows import row_corners
+from intsim.nonlinear.rows import row_corners, sum_rows
 from intsim.nonlinear.softmax import RowSoftmax
 from intsim.rounding import TIES_TO_POS, Rounding, shift_round
 from intsim.tables.dhlut import DHLUT, dh_exp
@@ -162,7 +162,25 @@ class DBAttnSoftmax(RowSoftmax):
         halving = Fraction(6931, 10000) * per_unit
         # two blocks where the row allows it, so that exponents differ inside a row
         width = min(self.max_row, max(2 * self.format.group, 24), 80)
-        return self._corner_ports(row_corners(self.x, self.max_row, halving, 24, powers, width))
+        rows = row_corners(self.x, self.max_row, halving, 24, powers, width)
+        telling = [[self.x.hi - d * (j % 2) for j in range(rows.shape[1])] for d in self._telling()]
+        sums = sum_rows(self.x, rows.shape[1], halving)
+        slight = np.array(telling, self.x.dtype).reshape(-1, rows.shape[1])
+        return self._corner_ports(np.concatenate([rows, slight, sums]))
+
+    def _telling(self) -> list[int]:
+        """Distances that round differently with the least change of the multiplier, for every step of a mantissa."""
+        fmt, found = self.format, []
+        distance = np.arange(1, min(self.x.hi - self.x.lo, 1 << 12) + 1)
+        product = distance * self.multiplier
+        for exponent in range(fmt.lo, fmt.hi + 1):
+            step = 1 << max(self.frac + exponent + 1 - fmt.magnitude, 1)
+            from_tie = product % step - step // 2
+            here = (product < step << fmt.magnitude) & (abs(from_tie) <= distance)
+            for side in (from_tie >= 0, from_tie < 0):  # a change by one moves a distance's product by the distance
+                near = distance[here & side]
+                found += [int(d) for d in np.concatenate([near[:3], near[-3:]])]
+        return found
 
     def _evaluate(self, *columns: np.ndarray) -> dict[str, np.ndarray]:
         x = columns[0].astype(np.int64)

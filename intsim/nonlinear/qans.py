@@ -23,7 +23,7 @@ from intsim.errors import IntsimError
 from intsim.exact import exact, run
 from intsim.formats import Fixed, Format, Int
 from intsim.nonlinear.base import from_scale, require_int
-from intsim.nonlinear.rows import row_corners, row_range
+from intsim.nonlinear.rows import row_corners, row_range, sum_rows
 from intsim.nonlinear.softmax import RowSoftmax
 from intsim.rounding import TIES_TO_POS, Rounding, shift_round
 from intsim.tables.direct import Direct
@@ -193,7 +193,8 @@ class QANSSoftmax(RowSoftmax):
         unit = Fraction(1 << self.shift, self.multiplier)  # codes of `x` per code of the quantiser
         edges = [int(unit * Fraction(2 * q + 1, 2)) + d for q in range(min(self.top, 1024)) for d in (0, 1)]
         halvings = min(int(unit * self.top // self.halving) + 1, 64)
-        return self._corner_ports(row_corners(self.x, self.max_row, self.halving, halvings, edges))
+        rows = row_corners(self.x, self.max_row, self.halving, halvings, edges)
+        return self._corner_ports(np.concatenate([rows, sum_rows(self.x, rows.shape[1], self.halving)]))
 
     def _evaluate(self, *columns: np.ndarray) -> dict[str, np.ndarray]:
         x = columns[0].astype(np.int64)

@@ -11,7 +11,7 @@ import numpy as np
 from intsim.exact import exact
 from intsim.formats import Format
 
-__all__ = ["extreme_rows", "row_corners", "row_range", "row_sum", "spread_rows"]
+__all__ = ["extreme_rows", "row_corners", "row_range", "row_sum", "spread_rows", "sum_rows"]
 
 _WIDTH = 24  # elements of a corner row, unless the hardware holds fewer
 
@@ -87,7 +87,23 @@ def row_corners(
         spread = max(reach * (i % 24 + 1) // 24, 1)
         top = fmt.hi if i % 2 else min(fmt.hi, fmt.lo + spread + rng.randint(0, spread))
         rows.append(np.array([max(top - rng.randint(0, spread), fmt.lo) for _ in range(width)]))
+    # A few elements that share the whole, the others far away: quotients are large and tell the most.
+    for i in range(192):
+        few = [rng.randint(0, reach) for _ in range(1 + i % 3)]
+        rows.append(np.array([max(fmt.hi - d, fmt.lo) for d in [0, *few, *[fmt.hi - fmt.lo] * width][:width]]))
     return np.array([[int(v) for v in row] for row in rows], dtype=fmt.dtype)
+
+
+def sum_rows(fmt: Format, width: int, period: Fraction, count: int = 6144) -> np.ndarray:
+    """Rows whose exponentials sum to every mantissa there is, for an operator that looks the sum up in a table.
+
+    A few elements within three halvings of the maximum, the others as far below as the format allows.
+    """
+    rng = random.Random(1)
+    far = fmt.hi - fmt.lo
+    reach = min(max(3 * period // 1, 3), far)
+    near = [[0, *(rng.randint(0, reach) for _ in range(2 + i % 10))] for i in range(count)]
+    return np.array([[fmt.hi - d for d in [*row, *[far] * width][:width]] for row in near], dtype=fmt.dtype)
 
 
 def spread_rows(fmt: Format, width: int) -> np.ndarray:
