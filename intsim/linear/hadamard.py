@@ -7,6 +7,7 @@ for sizes ``4**k`` and else a factor for the next requantisation.
 
 from __future__ import annotations
 
+import random
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass
 from fractions import Fraction
@@ -157,8 +158,9 @@ class Hadamard(Unit):
         signs = hadamard(n)
         rows = [np.where(row > 0, a, b) for row in signs.T for a, b in ((hi, lo), (lo, hi))]
         rows += [np.where(np.arange(n) == i, v, 0) for i in range(n) for v in {1, hi, lo}]
-        rng = np.random.default_rng(0)
-        rows += [rng.integers(max(-d, lo), min(d, hi), n, endpoint=True) for d in (1, 2, 3, 5, hi) for _ in range(24)]
+        rng = random.Random(0)
+        spans = [(max(-d, lo), min(d, hi)) for d in (1, 2, 3, 5, hi) for _ in range(24)]
+        rows += [np.array([rng.randint(*span) for _ in range(n)]) for span in spans]
         rows += [np.array([(t + i) // n for i in range(n)]) for t in self._telling_sums()]
         return tuple(np.array(rows, dtype=self.x.dtype).T.copy())
 
@@ -191,7 +193,7 @@ class Hadamard(Unit):
                 limit = (1 << (self.out_bits - 1)) - 1
                 found.append(
                     Hazard(
-                        f"a row along one row of H reaches {float(reach):.1f} of {limit} and saturates",
+                        f"a row along one row of H reaches {-(-reach // 1)} of {limit} and saturates",
                         "use more out_bits, or a smaller multiplier",
                     )
                 )
