@@ -13,7 +13,8 @@ from row_inputs import joined, lengths, random_rows
 import hdl
 
 UNITS = {**ELEMENTWISE, **ROWS}
-FAST = ("shift_exp_coarse", "di_exp_coarse")
+FAST = ("shift_exp_coarse", "hardswish")
+WITHOUT = ("ivit_layernorm", "di_exp_coarse")  # no constants; none that tells, which every input shows
 
 # `rounding` is a mode, no constant: where nothing is negative, or nothing ties, some modes are one and the same.
 SKIPPED = ("max_row", "rounding")
@@ -64,6 +65,7 @@ def test_corners_notice_every_word_of_the_reciprocal_that_tells(name):
 
 
 def check_in_hardware(unit, changed) -> None:
+    assert changed
     for label, mutant in changed:
         columns = unit.corners()
         rows = len(columns[0])
@@ -78,8 +80,8 @@ def telling(unit) -> list:
 
 
 def fits(unit, mutant) -> bool:
-    """Whether the mutant has the unit's ports, and takes its corners."""
-    if mutant.inputs != unit.inputs or mutant.outputs != unit.outputs:
+    """Whether the mutant has the unit's input ports, and takes its corners; its output may be wider or narrower."""
+    if mutant.inputs != unit.inputs:
         return False
     try:
         mutant(*unit.corners())
@@ -95,7 +97,7 @@ def test_a_changed_constant_in_hardware(name):
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("name", [name for name in UNITS if name != "ivit_layernorm"])
+@pytest.mark.parametrize("name", [name for name in UNITS if name not in WITHOUT])
 def test_changed_constants_in_hardware(name):
     """The first, the middle and the last constant of every unit that has any, raised or lowered by one."""
     found = telling(UNITS[name])
