@@ -11,15 +11,14 @@ emitted Verilog, so that a second run costs seconds and a changed unit is measur
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 import hdl
-from hdl.flow import tools
+from hdl.flow.cost import cost
 from hdl.nonlinear.rows import RowComponent
-from intsim.files import make_folder, write_text
+from intsim.files import write_text
 from intsim.formats import Int
 from intsim.linear.dynamic import DynamicRequantize
 from intsim.nonlinear.activations import HardSwish, IBertGELU, ShiftGELU, SquaredReLU
@@ -82,8 +81,8 @@ One result per cycle.
 
 `cycles(n)` is the time of a lone row from its first element in to its last result out, with w = ceil(n / lanes)
 transfers; rows behind each other take max(w, pace) cycles each.
-IViTLayerNorm's pace is ten divisions, each of which waits for the one before (I-ViT's Newton steps for the root): rows of 152
-transfers and more hide them.
+IViTLayerNorm's pace is ten divisions, each of which waits for the one before (I-ViT's Newton steps for the root):
+rows of 152 transfers and more hide them.
 
 | unit | longest row | cycles(n) | pace | TRELLIS_COMB | FF | DSP | BRAM | Fmax, MHz | NAND2 |
 |---|---|---|---|---|---|---|---|---|---|
@@ -92,26 +91,9 @@ transfers and more hide them.
 
 
 def measure(unit: Unit, seeds: int, *, known_only: bool = False) -> dict[str, Any] | None:
-    """Cost of one unit: what :func:`hdl.flow.place` and :func:`hdl.flow.synth` say, out of the cache if known."""
+    """Cost of one unit, its gates without row memories; see :func:`hdl.flow.cost.cost`."""
     small: Any = replace(unit, max_row=SMALL_ROW) if unit.is_row else unit  # type: ignore[call-arg]
-    folder = make_folder(tools.cache() / "operators")
-    known = folder / f"{hdl.flow.rtl(unit).key[:32]}-{seeds}.json"
-    if known.exists():
-        return json.loads(known.read_text(encoding="utf-8"))
-    if known_only:
-        return None
-    placed = hdl.flow.place(unit, seeds=tuple(range(1, seeds + 1)))
-    result = {
-        "comb": placed["utilisation"]["TRELLIS_COMB"],
-        "ff": placed["utilisation"]["TRELLIS_FF"] - placed["harness_ff"],
-        "dsp": placed["utilisation"]["MULT18X18D"],
-        "bram": placed["utilisation"]["DP16KD"],
-        "fmax": placed["fmax_mhz"],
-        "critical": placed["critical_path"],
-        "nand2": hdl.flow.synth(small, "nand2")["area"],
-    }
-    write_text(known, json.dumps(result))
-    return result
+    return cost(unit, seeds=seeds, gates_of=small, known_only=known_only)
 
 
 def _element_line(name: str, unit: Unit, found: Mapping[str, Any]) -> str:

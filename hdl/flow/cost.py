@@ -1,0 +1,56 @@
+"""What a unit costs, measured once: placed on an FPGA, and counted in gates."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from hdl.flow import tools
+from hdl.flow.emission import rtl
+from hdl.flow.placement import place
+from hdl.flow.synthesis import synth
+from intsim.files import make_folder, write_text
+from intsim.unit import Unit
+
+__all__ = ["cost"]
+
+
+def cost(
+    unit: Unit, *, seeds: int = 1, gates_of: Unit | None = None, known_only: bool = False, **options: Any
+) -> dict[str, Any] | None:
+    """Cells, clock rate and gates of a unit's hardware.
+
+    Results are kept in the user's cache under a hash of the emitted Verilog, so that a second question costs a
+    moment, and a changed unit is measured again.
+
+    Parameters
+    ----------
+    seeds : placements; Fmax is their median
+    gates_of : a smaller unit to count gates of, such as one with a short row memory
+    known_only : measure nothing; None where nothing is known
+    **options : the component's own, such as ``stages``
+
+    Returns
+    -------
+    dict
+        ``comb``, ``ff``, ``dsp``, ``bram`` on a Lattice ECP5 LFE5U-25F, speed grade 6, ``fmax`` in MHz between
+        registers, ``critical``, and ``nand2``, the area in two-input NAND gates.
+    """
+    folder = make_folder(tools.cache() / "operators")
+    known = folder / f"{rtl(unit, **options).key[:32]}-{seeds}.json"
+    if known.exists():
+        return json.loads(known.read_text(encoding="utf-8"))
+    if known_only:
+        return None
+    placed = place(unit, seeds=tuple(range(1, seeds + 1)), **options)
+    result = {
+        "comb": placed["utilisation"]["TRELLIS_COMB"],
+        "ff": placed["utilisation"]["TRELLIS_FF"] - placed["harness_ff"],
+        "dsp": placed["utilisation"]["MULT18X18D"],
+        "bram": placed["utilisation"]["DP16KD"],
+        "fmax": placed["fmax_mhz"],
+        "critical": placed["critical_path"],
+        "nand2": synth(unit if gates_of is None else gates_of, "nand2", **options)["area"],
+    }
+    write_text(known, json.dumps(result))
+    return result
