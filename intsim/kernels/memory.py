@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 
 import numpy as np
@@ -34,7 +35,7 @@ def room(purpose: str, shape: tuple[int, ...], dtype: DTypeLike) -> np.ndarray:
 
 
 def _size(shape: tuple[int, ...], dtype: DTypeLike) -> int:
-    return int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
+    return math.prod(shape) * np.dtype(dtype).itemsize
 
 
 def _shaped(held: np.ndarray, shape: tuple[int, ...], dtype: DTypeLike) -> np.ndarray:

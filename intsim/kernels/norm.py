@@ -62,9 +62,10 @@ def norm_rows(x, bias, mode, truncate, newton, shift, limit, fine, out):
     for i in range(rows):
         row, result = x[i], out[i]
         total = np.int64(0)
-        least, most = row[0], row[0]
         for j in range(columns):
             total += np.int64(row[j])
+        least, most = row[0], row[0]
+        for j in range(columns):  # a loop of its own: its lanes are narrower
             least = min(least, row[j])
             most = max(most, row[j])
         mean = divide_round(total, columns, mode)
@@ -73,9 +74,15 @@ def norm_rows(x, bias, mode, truncate, newton, shift, limit, fine, out):
             fine[i] = False
             continue
         energy = np.int64(0)
-        for j in range(columns):
-            short = np.int32((np.int64(row[j]) - mean) >> shift)
-            energy += np.int64(short) * np.int64(short)
+        centre = np.int32(mean)  # every deviation fits 31 bits, see above
+        if shift == 0:
+            for j in range(columns):
+                short = np.int32(row[j] - centre)
+                energy += np.int64(short) * np.int64(short)
+        else:
+            for j in range(columns):
+                short = np.int32((np.int64(row[j]) - mean) >> shift)
+                energy += np.int64(short) * np.int64(short)
         if energy > limit:
             fine[i] = False
             continue
@@ -84,9 +91,12 @@ def norm_rows(x, bias, mode, truncate, newton, shift, limit, fine, out):
         else:
             root = integer_root(energy) << shift
             factor = (1 << 31) // root if root > 0 else 0
-        for j in range(columns):
-            product = np.int64(np.int32(np.int64(row[j]) - mean)) * np.int64(factor)
-            if truncate and product < 0:
-                result[j] = -((-product) >> 1) + bias[j]
-            else:
-                result[j] = (product >> 1) + bias[j]
+        scale = np.int32(factor) if factor <= 2147483647 else np.int32(0)
+        if truncate or factor != np.int64(scale):
+            for j in range(columns):
+                product = (np.int64(row[j]) - mean) * factor
+                result[j] = (-((-product) >> 1) if truncate and product < 0 else product >> 1) + bias[j]
+        else:
+            for j in range(columns):
+                product = np.int64(np.int32(row[j] - centre)) * np.int64(scale)
+                result[j] = (product >> 1) + np.int64(bias[j])

@@ -80,6 +80,21 @@ def turn(typingctx, source, stride, flip, out):
     return types.void(types.intp, types.intp, types.int32, types.intp), codegen
 
 
+@intrinsic
+def flip_vector(typingctx, source, flip, target):
+    """LANES words from one address to another, some of their bits turned."""
+
+    def codegen(context, builder, signature, args):
+        source, flip, target = args
+        words = ir.VectorType(_I32, LANES)
+        value = builder.load(builder.inttoptr(source, words.as_pointer()), align=1)
+        value = builder.xor(value, _splat(builder, flip))
+        builder.store(value, builder.inttoptr(target, words.as_pointer()), align=1)
+        return context.get_dummy_value()
+
+    return types.void(types.intp, types.int32, types.intp), codegen
+
+
 def _splat(builder, scalar):
     words = ir.VectorType(_I32, LANES)
     one = builder.insert_element(ir.Constant(words, ir.Undefined), scalar, ir.Constant(_I32, 0))
@@ -95,11 +110,15 @@ def _interleave(builder, a, b):
 @kernel
 def copy_rows(a, flip, out):
     """Rows of bytes into the longer, more numerous rows of `out`; what is left over stays as it is."""
-    for r in range(a.shape[0]):
-        source = a[r]
-        target = out[r, : source.size]
-        for k in range(target.size):
-            target[k] = source[k] ^ flip
+    rows, size = a.shape
+    vector = 4 * LANES
+    word = signed_word(flip)
+    for r in range(rows):
+        source, target = a.ctypes.data + r * a.strides[0], out.ctypes.data + r * out.strides[0]
+        for v in range(size // vector):
+            flip_vector(source + v * vector, word, target + v * vector)
+        for k in range(size // vector * vector, size):
+            out[r, k] = a[r, k] ^ flip
 
 
 @kernel

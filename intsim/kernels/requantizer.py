@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,8 +41,23 @@ class Constants:
         )  # fmt: skip
 
 
+_known: dict[tuple[int, bytes], tuple[weakref.ref, Constants | None]] = {}
+
+
 def constants(unit: Any, channels: np.ndarray | None = None) -> Constants | None:
-    """The constants of `unit`, in the order of `channels` (all by default); None where the kernel has no such form."""
+    """The constants of `unit`, in the order of `channels` (all by default); None where the kernel has no such form.
+
+    They are kept as long as the unit: a unit does not change, and a thousand channels take as long as the work.
+    """
+    key = id(unit), b"" if channels is None else channels.tobytes()
+    known = _known.get(key)
+    if known is None or known[0]() is not unit:
+        owner = weakref.ref(unit, lambda _: _known.pop(key, None))
+        known = _known[key] = owner, _constants(unit, channels)
+    return known[1]
+
+
+def _constants(unit: Any, channels: np.ndarray | None) -> Constants | None:
     if unit.pre_shift or not unit.channels or unit.acc.bits > 32 or not unit.acc.signed:
         return None
     table = np.array(unit.constants, dtype=np.int64)

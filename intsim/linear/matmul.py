@@ -137,7 +137,8 @@ def matmul(
     result = _output(out, shape if a.ndim > 1 else shape[1:], np.dtype(np.int32 if acc_bits <= 32 else np.int64))
     left = rows.reshape(-1 if sides > 2 else 1, *rows.shape[-2:] if sides > 2 else (-1, depth))
     right = b if packed else b.reshape(-1, depth, width)
-    _multiply(left, right, np.broadcast_to(offsets, (width,)), need, result.reshape(*left.shape[:2], width))
+    offsets = offsets if offsets.shape else np.full(width, offsets)
+    _multiply(left, right, offsets, need, result.reshape(*left.shape[:2], width))
     return result
 
 
