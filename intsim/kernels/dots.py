@@ -91,6 +91,18 @@ def _dot_sdot(builder, total, a, b, width):
 _DOTS = {PAIRS: _dot_pairs, BYTES_VNNI: _dot_vnni, BYTES_SDOT: _dot_sdot}
 
 
+_AHEAD = 1024  # bytes of a panel
+
+
+def _prefetch(builder, address):
+    """Ask for the cache line that holds `address`, to read it once."""
+    pointer = _I8.as_pointer()
+    kinds = [pointer, _I32, _I32, _I32]
+    name = "llvm.prefetch.p0"
+    fn = builder.module.globals.get(name) or ir.Function(builder.module, ir.FunctionType(ir.VoidType(), kinds), name)
+    builder.call(fn, [builder.inttoptr(address, pointer), *(ir.Constant(_I32, v) for v in (0, 2, 1))])
+
+
 def emit_tile(builder, dot, width, rows, vectors, args, nibbles=False):
     """One tile in IR; `args` are those of :func:`dot_tile` from `a` on, `width` the lanes of a vector.
 
@@ -123,6 +135,9 @@ def emit_tile(builder, dot, width, rows, vectors, args, nibbles=False):
         sums.append(phi)
     b_at = builder.mul(index, ir.Constant(_I64, 4 * width))
     words = [builder.load(_pointer(builder, panel, b_at, kind), align=4) for panel in panels]
+    if rows == 1:  # memory is the limit: ask for it early
+        for panel in panels:
+            _prefetch(builder, builder.add(panel, builder.add(b_at, ir.Constant(_I64, _AHEAD))))
     after = list(sums)
     mask = ir.Constant(kind, [0x0F0F0F0F] * width)
     for part in range(2 if nibbles else 1):
