@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +14,8 @@ from intsim.exact import exact, run
 from intsim.formats import Int
 from intsim.formats.dyadic import RULES
 from intsim.formats.quantized import Quantized
-from intsim.linear.matmul import matmul
+from intsim.linear.fused import linear
+from intsim.linear.matmul import PackedWeights, matmul, pack
 from intsim.nonlinear.base import from_scale
 from intsim.nonlinear.norm import from_gamma
 from intsim.requant import Requantizer, ResidualAdd
@@ -133,8 +135,13 @@ class Linear:
 
     def __call__(self, *tensors: Quantized) -> Quantized:
         (x,) = tensors
-        acc = matmul(x.data, self.weight, self.bias, acc_bits=self.acc_bits)
-        return Quantized(requantized(self.requantizer, acc), *self.scale)
+        codes = linear(x.data, self._packed, self.requantizer, self.bias, acc_bits=self.acc_bits)
+        return Quantized(codes, *self.scale)
+
+    @functools.cached_property
+    def _packed(self) -> PackedWeights:
+        """The weights in the order of the machine's instructions, made on first use."""
+        return pack(self.weight)
 
 
 @dataclass(frozen=True, eq=False)
