@@ -14,7 +14,7 @@ from numba.extending import intrinsic
 
 from intsim.kernels.machine import Route, route
 
-__all__ = ["STEP_WORDS", "TILE_ROWS", "configure_tiles", "emit_block", "release_tiles", "tile_block"]
+__all__ = ["HAS_TILES", "STEP_WORDS", "TILE_ROWS", "configure_tiles", "emit_block", "release_tiles", "tile_block"]
 
 TILE_ROWS = 16
 STEP_WORDS = 16  # of 32 bits: what a row of a tile holds, and the rows of B that go with it
@@ -23,7 +23,7 @@ _I8, _I32, _I64 = ir.IntType(8), ir.IntType(32), ir.IntType(64)
 _VOID, _BYTES = ir.VoidType(), ir.IntType(8).as_pointer()
 
 
-_AVAILABLE = route() is Route.AMX
+HAS_TILES = route() is Route.AMX
 
 
 def _call(builder, name, *args):
@@ -34,7 +34,7 @@ def _call(builder, name, *args):
 
 def _emit(builder, emit, *args):
     """What `emit` emits; a trap where the processor has no tiles, so that the code around it can be compiled."""
-    if _AVAILABLE:
+    if HAS_TILES:
         emit(builder, *args)
     else:
         builder.call(builder.module.declare_intrinsic("llvm.trap", (), ir.FunctionType(_VOID, [])), [])

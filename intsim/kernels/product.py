@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from intsim.exact import kernel
-from intsim.kernels.amx import STEP_WORDS, TILE_ROWS, configure_tiles, release_tiles, tile_block
+from intsim.kernels.amx import HAS_TILES, STEP_WORDS, TILE_ROWS, configure_tiles, release_tiles, tile_block
 from intsim.kernels.dots import (
     ELEMENT,
     HALF_ROWS,
@@ -189,6 +189,7 @@ def multiply_tiles(unsigned, a, b, column_start, scratch, out):
     scratch : int32 [>= 32, >= 32]
     out : int32 [M, N], written
     """
+    assert HAS_TILES  # its machine code is a trap otherwise, and cached under another name
     rows, columns = out.shape
     words = b.shape[1]
     steps = words // STEP_WORDS

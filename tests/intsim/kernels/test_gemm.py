@@ -213,3 +213,19 @@ def test_an_unknown_route_is_refused():
         check=False,
     )
     assert "unknown kernel route 'pair'; did you mean 'pairs'?" in done.stderr
+
+
+def test_code_cached_for_one_route_is_not_loaded_for_another(tmp_path):
+    """Code compiled for another route holds traps in place of instructions that this one may use."""
+    code = """
+import numpy as np
+from intsim.linear import matmul
+x = np.ones((40, 40), dtype=np.int8)
+print(int(matmul(x, x).sum()))
+"""
+    for name in [*available(), ""]:
+        env = {**os.environ, "INTSIM_KERNELS": name, "INTSIM_CACHE_DIR": str(tmp_path)}
+        done = subprocess.run(
+            [sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=300, check=False
+        )
+        assert done.stdout.strip() == str(40**3), (name, done.returncode, done.stderr)
