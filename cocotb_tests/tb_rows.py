@@ -15,7 +15,8 @@ def batches(unit, outputs: int, seed: int):
     """Rows of every length in turn, `outputs` elements in all or a few more; values of every magnitude."""
     rng = np.random.default_rng(seed)
     left = outputs
-    lengths = [unit.row_length] if unit.row_length else [n for n in LENGTHS if n <= unit.max_row]
+    fixed = getattr(unit, "row_length", None)
+    lengths = [fixed] if fixed else [n for n in LENGTHS if n <= unit.max_row]
     while left > 0:
         for n in lengths:
             rows = 1 + int(rng.integers(0, 12))
@@ -29,12 +30,18 @@ def values(fmt, shape, rng):
     return wide.astype(fmt.dtype)
 
 
+def answers(unit, columns) -> int:
+    """Outputs that the golden model makes of rows: one per element, or one per row where no port has more."""
+    result = unit(*columns)
+    return max(column.size for column in (result if isinstance(result, tuple) else (result,)))
+
+
 async def run(dut, sender: float, receiver: float, seed: int) -> tuple[int, int]:
     tb = Testbench(dut)
     await tb.start(stalls(receiver, seed=seed))
     sent = 0
     for number, columns in enumerate(batches(tb.unit, OUTPUTS, seed)):
-        sent += columns[0].size
+        sent += answers(tb.unit, columns)
         await tb.send(columns, stalls(sender, seed=1000 * seed + number))
     return sent, await tb.finish()
 
@@ -42,33 +49,33 @@ async def run(dut, sender: float, receiver: float, seed: int) -> tuple[int, int]
 @cocotb.test()
 async def back_to_back(dut):
     sent, compared = await run(dut, 0.0, 0.0, 1)
-    assert compared == sent >= OUTPUTS
+    assert compared == sent > 0
 
 
 @cocotb.test()
 @cocotb.parametrize((("sender", "receiver"), [(0.0, 0.9), (0.1, 0.1), (0.5, 0.5), (0.9, 0.0)]))
 async def under_stalls(dut, sender, receiver):
     sent, compared = await run(dut, sender, receiver, 2)
-    assert compared == sent >= OUTPUTS
+    assert compared == sent > 0
 
 
 @cocotb.test()
 async def resets_in_mid_row(dut):
     """What is inside is lost; what is left of a row that a reset cut is a row of its own."""
     tb = Testbench(dut)
-    if tb.unit.row_length:
+    if getattr(tb.unit, "row_length", None):
         return await whole_rows_between_resets(tb)
     await tb.start(stalls(0.3, seed=8))
     rng = np.random.default_rng(9)
     for turn in range(6):
-        rows = tuple(values(fmt, (40, 16), rng) for fmt in tb.unit.inputs.values())
+        rows = tuple(values(fmt, (40, min(16, tb.unit.max_row)), rng) for fmt in tb.unit.inputs.values())
         sending = cocotb.start_soon(tb.send(rows, stalls(0.1, seed=turn)))
         await tb.cycle(150 + 37 * turn)
         await tb.reset(1 + turn)
         await sending
     compared = await tb.finish()
-    lanes = tb.inputs.lanes
-    assert 6 * 40 * 16 // 4 < compared < 6 * 40 * 16, f"{compared} outputs with {lanes} lanes"
+    most = 6 * answers(tb.unit, rows)
+    assert most // 4 < compared < most, f"{compared} outputs with {tb.inputs.lanes} lanes"
 
 
 async def whole_rows_between_resets(tb):
@@ -80,4 +87,4 @@ async def whole_rows_between_resets(tb):
         await tb.send(rows, stalls(0.1, seed=turn))
         await tb.reset(1 + turn)
     await tb.send(rows)
-    assert await tb.finish() >= rows[0].size
+    assert await tb.finish() >= answers(tb.unit, rows)

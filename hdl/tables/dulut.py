@@ -1,3 +1,4 @@
+# amaranth: UnusedElaboratable=no
 """DULUT in hardware: two equal-step engines in series, as the paper passes the data twice through the ordinary one."""
 
 from __future__ import annotations
