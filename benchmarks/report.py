@@ -136,6 +136,12 @@ def page(run: dict[str, Any]) -> str:
         cells = [f"{1e3 * case['times'][k]['median']:.3g}" if k in case["times"] else "" for k in shown]
         lines.append(f"| {CASES[name].title} | {' | '.join(cells)} |")
     lines += ["", "![Ratio to the fastest other library, run by run](../pictures/performance.svg)", ""]
+    lines += [
+        "Large work is shared among the processors of this process; `INTSIM_THREADS` limits them. `INTSIM_KERNELS`",
+        "names a slower route of integer products than the processor's fastest: `amx`, `vnni`, `sdot`, `pairs` or",
+        "`blas`. Compiled code is kept in the cache folder; a kernel that is not there is compiled in seconds.",
+        "",
+    ]
     if run["missing"]:
         lines += [f"Not installed for this run: {', '.join(LIBRARIES[name] for name in run['missing'])}.", ""]
     return "\n".join(lines)

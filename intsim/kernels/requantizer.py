@@ -18,6 +18,7 @@ from intsim.rounding import TIES_AWAY, TIES_TO_POS
 __all__ = ["Constants", "by_column", "constants", "whole"]
 
 _PARALLEL = 1 << 19  # elements from which threads pay
+_WIDTH = 1 << 10  # a tensor is computed as rows of this length, several side by side
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +91,12 @@ def whole(unit: Any, columns: tuple[np.ndarray, ...], given: dict[str, np.ndarra
     out = given.get("y")
     if out is None:
         out = aligned(columns[0].shape, unit.y.dtype)
-    _apply(form, columns[0].reshape(1, -1), out.reshape(1, -1))
+    acc, done = columns[0], columns[0].size // _WIDTH * _WIDTH
+    if done:
+        _apply(form, acc[:done].reshape(-1, _WIDTH), out[:done].reshape(-1, _WIDTH))
+    if done < acc.size:
+        rest = min(done, acc.size - LANES)  # at least a vector, part of which may be computed again
+        _apply(form, acc[rest:].reshape(1, -1), out[rest:].reshape(1, -1))
     return {"y": out}
 
 
@@ -109,10 +115,5 @@ def by_column(unit: Any, acc: np.ndarray, channel: np.ndarray, out: np.ndarray |
 
 
 def _apply(form: Constants, acc: np.ndarray, out: np.ndarray) -> None:
-    parallel = acc.size > _PARALLEL
-    if len(acc) > 1:
-        run = compiled(requantize_rows)
-        in_parts(lambda a, b: run(acc[a:b], *form.arguments, out[a:b]), len(acc), 1, parallel)
-        return
     run = compiled(requantize_rows)
-    in_parts(lambda a, b: run(acc[:, a:b], *form.arguments, out[:, a:b]), acc.shape[1], 1 << 12, parallel)
+    in_parts(lambda a, b: run(acc[a:b], *form.arguments, out[a:b]), len(acc), 1, acc.size > _PARALLEL)

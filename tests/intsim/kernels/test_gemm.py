@@ -45,7 +45,7 @@ def wrapped(values, bits):
     return ((values + half) % (1 << bits) - half).astype(np.int64)
 
 
-@settings(max_examples=80)
+@settings(max_examples=50)
 @given(
     st.sampled_from(SIZES),
     st.sampled_from(SIZES),

@@ -116,6 +116,14 @@ def test_columns_may_repeat_and_skip_channels():
         unit(acc, channel + 1)
 
 
+@pytest.mark.parametrize("size", [16, 17, 1023, 1024, 1025, 1039, 1040, 2048, 9000])
+def test_tensors_of_every_length(size):
+    unit = from_scales("hawq", 1e-6, y=Int(16))
+    acc = accumulators(np.random.default_rng(size), size)
+    assert covered(unit, acc)
+    same(unit(acc), golden(unit, acc))
+
+
 def test_forms_without_a_kernel_fall_back():
     acc = accumulators(np.random.default_rng(1), 64)
     for unit in (
