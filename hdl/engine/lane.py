@@ -13,7 +13,7 @@ from amaranth.lib.memory import Memory
 
 from hdl.parts.pipeline import Pipeline
 from hdl.parts.shift_round import add_with_carry, drop_bits
-from hdl.tables.nli import count_thermometer
+from hdl.parts.thermometer import count_thermometer
 from intsim.engine import Engine, Mode
 from intsim.rounding import TIES_TO_POS
 

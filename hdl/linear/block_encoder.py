@@ -1,15 +1,16 @@
 # amaranth: UnusedElaboratable=no
-"""The block floating-point encoder in hardware: the largest magnitude of a block, then shift, round, saturate."""
+"""The block floating-point encoder in hardware: the pivot exponent of a block, then shift, round, saturate."""
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Const, Module, Mux, Value, unsigned
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Value, unsigned
 
 from hdl.nonlinear.rows import RowComponent, RowFlow, TokenMap
 from hdl.parts.leading_one import leading_one
 from hdl.parts.pipeline import Pipeline
 from hdl.parts.shift_round import drop_bits
-from hdl.parts.trees import Fold, larger, levels
+from hdl.parts.thermometer import count_thermometer
+from hdl.parts.trees import Fold, count, larger, levels
 from hdl.registry import realises
 from intsim import linear
 from intsim.errors import IntsimError
@@ -39,7 +40,7 @@ def largest_of(field: str, bits: int) -> Fold:
 def pivot_token(fmt: DBFP, frac: int, bits: int) -> TokenMap:
     """The block's exponent, counted from `lo`, from its largest magnitude: the pivot of rank 100 %."""
     if fmt.pivot != 100:
-        raise IntsimError(f"hardware exists for pivot=100 (a clipped maximum with hi), got {fmt.pivot}; choose that")
+        raise IntsimError(f"this hardware takes pivot=100 (a clipped maximum with hi), got {fmt.pivot}; choose that")
 
     def logic(pipe: Pipeline):
         s = pipe.values
@@ -52,6 +53,45 @@ def pivot_token(fmt: DBFP, frac: int, bits: int) -> TokenMap:
         return {"exponent": s.exponent}
 
     return TokenMap({"most": unsigned(bits)}, {"exponent": unsigned(exponent_bits(fmt))}, PIVOT_CUTS, logic)
+
+
+def ranks_of(field: str, fmt: DBFP, frac: int, bits: int) -> dict[str, Fold]:
+    """How many elements a block has, and how many of them stay within each exponent from `lo` to below `hi`."""
+
+    def within(exponent: int) -> Fold:
+        beyond = max(exponent + 1 + frac, 0)  # the lowest bit that such an element must not have
+
+        def inside(word, k: int) -> Value:
+            value = word[field][k]
+            magnitude = Mux(value < 0, -value, value)[:bits] if Value.cast(value).shape().signed else value
+            return ~magnitude[beyond:].any() if beyond < bits else Const(1, 1)
+
+        return Fold(unsigned(_count_bits(fmt)), lambda a, b: (a + b)[: _count_bits(fmt)], 0, inside)
+
+    return {"count": count(_count_bits(fmt)), **{f"within{k}": within(fmt.lo + k) for k in range(fmt.hi - fmt.lo)}}
+
+
+def _count_bits(fmt: DBFP) -> int:
+    return fmt.group.bit_length()
+
+
+def rank_token(fmt: DBFP) -> TokenMap:
+    """The block's exponent, counted from `lo`: the smallest within which enough elements stay."""
+    names = [f"within{k}" for k in range(fmt.hi - fmt.lo)]
+
+    def logic(pipe: Pipeline):
+        s = pipe.values
+        s.counts = [getattr(pipe.payload, name) for name in names]
+        wanted = [-(-n * fmt.pivot // 100) for n in range(fmt.group + 1)]
+        s.wanted = Array(Const(n, _count_bits(fmt)) for n in wanted)[pipe.payload.count]
+        pipe.cut()
+        # counts ascend with the exponent: those too small are the lowest ones, and their number is the answer
+        s.exponent = count_thermometer(Cat(n < s.wanted for n in s.counts))[: exponent_bits(fmt)]
+        pipe.cut()
+        return {"exponent": s.exponent}
+
+    before = {name: unsigned(_count_bits(fmt)) for name in ("count", *names)}
+    return TokenMap(before, {"exponent": unsigned(exponent_bits(fmt))}, PIVOT_CUTS, logic)
 
 
 def encode(pipe: Pipeline, fmt: DBFP, frac: int, values: list[Value], exponent: Value) -> None:
@@ -92,7 +132,10 @@ def encode(pipe: Pipeline, fmt: DBFP, frac: int, values: list[Value], exponent: 
 
 @realises(linear.BlockEncoder)
 class BlockEncoder(RowComponent):
-    """:class:`intsim.linear.BlockEncoder` with the maximum as pivot: two passes over a block.
+    """:class:`intsim.linear.BlockEncoder`: two passes over a block.
+
+    The maximum as pivot takes a maximum and a leading-one detector; a pivot of another rank, such as the median, a
+    counter for every exponent.
 
     Parameters
     ----------
@@ -106,13 +149,18 @@ class BlockEncoder(RowComponent):
     def __init__(self, unit: linear.BlockEncoder, *, lanes: int = 1):
         super().__init__(unit, lanes=lanes)
         self._bits = unit.x.bits  # of a magnitude: -2**(bits-1) needs them all
-        self._pivot = pivot_token(unit.format, unit.x.frac, self._bits)
+        fmt = unit.format
+        if fmt.pivot == 100:
+            self._folds = {"most": largest_of("x", self._bits)}
+            self._pivot = pivot_token(fmt, unit.x.frac, self._bits)
+        else:
+            self._folds, self._pivot = ranks_of("x", fmt, unit.x.frac, self._bits), rank_token(fmt)
         self.overhead = levels(lanes) + 3 + PIVOT_CUTS + ENCODE_CUTS
 
     def elaborate(self, platform) -> Module:
         m = Module()
         flow = RowFlow(m, lanes=self.lanes, max_row=self.unit.max_row)
-        row = flow.hold("pivot", flow.enter(self.i), {"most": largest_of("x", self._bits)}, then=[self._pivot])
+        row = flow.hold("pivot", flow.enter(self.i), self._folds, then=[self._pivot])
         flow.leave(row, self.o, self._encode)
         return m
 

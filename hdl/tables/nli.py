@@ -14,12 +14,13 @@ from amaranth.hdl import Array, Cat, Const, Module, Mux, Shape, Value, unsigned
 
 from hdl.component import UnitComponent, shape_of
 from hdl.parts.pipeline import Pipeline, choose_cuts
+from hdl.parts.thermometer import count_thermometer
 from hdl.registry import realises
 from hdl.tables.interpolation import interpolate
 from hdl.tables.memory import Table, check_kind
 from intsim import tables
 
-__all__ = ["NLI", "count_thermometer"]
+__all__ = ["NLI"]
 
 # Where the engine may be cut, the most useful cut first (by clock rate after place and route on ECP5).
 CUTS = (
@@ -155,12 +156,3 @@ def _select(constants: Sequence[int], index: Value, shape: Shape | None = None) 
     """The constant that belongs to `index`: a few gates per bit."""
     shape = unsigned(max(max(constants).bit_length(), 1)) if shape is None else shape
     return Array(Const(c, shape) for c in constants)[index]
-
-
-def count_thermometer(bits: Value) -> Value:
-    """How many of `bits` are set, where those set are the lowest ones.
-
-    Bit ``j`` of the count changes at every multiple of ``2**j``: it is the parity of the bits at these places.
-    """
-    count = [bits[(1 << j) - 1 :: 1 << j].xor() for j in range(len(bits).bit_length())]
-    return Cat(count) if count else Const(0, 1)

@@ -15,6 +15,7 @@ from amaranth.hdl import Array, Cat, Const, Module, Mux, Value, signed
 from hdl.component import UnitComponent, shape_of
 from hdl.parts.floats import Unpacked, constant, difference, sort_key, sorted_constant, unpack
 from hdl.parts.pipeline import Pipeline, choose_cuts
+from hdl.parts.thermometer import count_thermometer
 from hdl.registry import realises
 from hdl.tables.float_interpolation import interpolate_float
 from hdl.tables.memory import Table, check_kind
@@ -108,7 +109,7 @@ class FloatNLI(UnitComponent):
         key = sort_key(s.x)
         s.reached = Cat(key >= sorted_constant(cut, fmt) for cut in unit.cuts)
         pipe.cut("compare")
-        s.index = _count(s.reached[1 : unit.intervals]) if unit.intervals > 1 else Const(0, 1)
+        s.index = count_thermometer(s.reached[1 : unit.intervals])
         first, last = (Const(unit.cuts[k], fmt.bits) for k in (0, -1))
         s.inside = Mux(s.reached[-1], last, Mux(s.reached[0], s.x, first))
         pipe.cut("index")
@@ -157,8 +158,3 @@ def _select_signed(constants: Sequence[int], index: Value) -> Value:
     """The signed constant that belongs to `index`."""
     bits = max((c if c >= 0 else ~c).bit_length() for c in constants) + 1
     return Array(Const(c, signed(bits)) for c in constants)[index]
-
-
-def _count(bits: Value) -> Value:
-    """How many of `bits` are set, where those set are the lowest ones."""
-    return Cat(bits[(1 << j) - 1 :: 1 << j].xor() for j in range(len(bits).bit_length()))

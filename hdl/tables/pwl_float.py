@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import C, Cat, Module, Mux, Value, unsigned
+from amaranth.hdl import Cat, Module, Mux, unsigned
 
 from hdl.component import UnitComponent
 from hdl.parts.floats import add_rounded, sort_key, sorted_constant, unpack
 from hdl.parts.pipeline import Pipeline, choose_cuts
+from hdl.parts.thermometer import count_thermometer
 from hdl.registry import realises
 from hdl.tables.memory import Table, check_kind
 from intsim import tables
@@ -59,7 +60,7 @@ class FloatPWL(UnitComponent):
         key = sort_key(s.x)
         s.reached = Cat(key >= sorted_constant(b, x) for b in unit.breaks)
         pipe.cut("compare")
-        s.address = _ones(s.reached)
+        s.address = count_thermometer(s.reached)
         pipe.cut("address")
         pipe.read("pair", table.read_port(), s.address)
         pipe.cut("table")
@@ -74,10 +75,3 @@ class FloatPWL(UnitComponent):
         add_rounded(pipe, y, room=2 * len(s.product) + y.fraction, saturating=True)
         pipe.end(y=Mux(s.nan, y.nan, s.y))
         return m
-
-
-def _ones(bits: Value) -> Value:
-    """How many of `bits` are set, where those set are the lowest ones."""
-    if not len(bits):
-        return C(0, 1)
-    return Cat(bits[(1 << j) - 1 :: 1 << j].xor() for j in range(len(bits).bit_length()))

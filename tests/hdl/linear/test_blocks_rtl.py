@@ -8,6 +8,7 @@ import hdl.flow
 from intsim.errors import IntsimError
 from intsim.formats import BFP, DBFP, Fixed, Int
 from intsim.linear import BlockDot, BlockEncoder
+from intsim.nonlinear import DBAttnSoftmax
 from intsim.rounding import TIES_TO_EVEN, TO_NEG
 from intsim.tables import NormalReciprocal
 
@@ -19,6 +20,8 @@ UNITS = {
         BlockEncoder(DBFP(6, 8, 100, -3, 7, 1, signed=True, rounding=TIES_TO_EVEN), Fixed(12, 4)),
         (1, 4),
     ),
+    "median": (BlockEncoder(DBFP(7, 8, 50, -8, 9, 0), Fixed(14, 8, False)), (1, 3)),
+    "quarter_signed": (BlockEncoder(DBFP(5, 7, 25, -6, 1, 2, signed=True), Fixed(12, 4)), (1, 2)),
     "bfp": (BlockEncoder(BFP(8, 8, lo=-10, hi=4, rounding=TO_NEG), Fixed(12, 8)), (1, 2)),
 }
 CASES = [(name, lanes) for name, (_, some) in UNITS.items() for lanes in some]
@@ -64,6 +67,6 @@ def test_normalised_reciprocal_of_every_16_bit_number():
 
 def test_what_has_no_hardware_says_so():
     with pytest.raises(IntsimError, match="pivot=100"):
-        hdl.create(BlockEncoder(DBFP(pivot=50), Fixed(14, 8, False)))
+        hdl.create(DBAttnSoftmax.design(2.0**-6, pivot=50, x=Int(12)))
     with pytest.raises(IntsimError, match="design"):
         hdl.flow.model(NormalReciprocal(Int(16, False)))
