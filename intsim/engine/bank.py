@@ -5,8 +5,6 @@ from __future__ import annotations
 import itertools
 from dataclasses import dataclass
 
-import numpy as np
-
 from intsim.errors import IntsimError
 from intsim.formats import Fixed, Int
 from intsim.parameters import Parameters
@@ -110,7 +108,7 @@ def identity(bits: int, intervals: int, bins: int, t_bits: int, mantissa_bits: i
     knots: list[int] = []
     for i, (left, right) in enumerate(itertools.pairwise(cuts)):
         n = 1 if i in (0, intervals - 1) else bins
-        knots += np.rint(left + (right - left) * np.arange(n) / n).astype(int).tolist()
+        knots += [left + (right - left) * j // n for j in range(n)]
     knots.append(cuts[-1])
     spans = [b - a for a, b in itertools.pairwise(cuts)]
     segments = [1 if i in (0, intervals - 1) else bins for i in range(intervals)]

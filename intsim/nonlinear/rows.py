@@ -75,23 +75,23 @@ def row_corners(
         near.update(range(centre - 2, centre + 3))
     near.update(distances)
     inside = sorted(d for d in near if 0 <= d <= fmt.hi - fmt.lo)
-    rows = extreme_rows(fmt, width)
+    rows = [[int(v) for v in row] for row in extreme_rows(fmt, width)]  # an array of codes near 2**64 may become float
     for start in range(0, len(inside), max(width - 1, 1)):
         part = inside[start : start + width - 1]
         part = part + [part[-1]] * (width - 1 - len(part)) if part else []
         for top in {fmt.hi, min(fmt.hi, max(fmt.lo + max(part, default=0), 0))}:
-            rows.append(np.array([max(top - d, fmt.lo) for d in [0, *part]]))
+            rows.append([max(top - d, fmt.lo) for d in [0, *part]])
     # Rows of every spread: a change of one in a constant moves some sum or quotient over a limit.
     reach = min(-(-period * (halvings + 2) // 1), fmt.hi - fmt.lo)
     for i in range(96):
         spread = max(reach * (i % 24 + 1) // 24, 1)
         top = fmt.hi if i % 2 else min(fmt.hi, fmt.lo + spread + rng.randint(0, spread))
-        rows.append(np.array([max(top - rng.randint(0, spread), fmt.lo) for _ in range(width)]))
+        rows.append([max(top - rng.randint(0, spread), fmt.lo) for _ in range(width)])
     # A few elements that share the whole, the others far away: quotients are large and tell the most.
     for i in range(192):
         few = [rng.randint(0, reach) for _ in range(1 + i % 3)]
-        rows.append(np.array([max(fmt.hi - d, fmt.lo) for d in [0, *few, *[fmt.hi - fmt.lo] * width][:width]]))
-    return np.array([[int(v) for v in row] for row in rows], dtype=fmt.dtype)
+        rows.append([max(fmt.hi - d, fmt.lo) for d in [0, *few, *[fmt.hi - fmt.lo] * width][:width]])
+    return np.array(rows, dtype=fmt.dtype)
 
 
 def sum_rows(fmt: Format, width: int, period: Fraction, count: int = 6144) -> np.ndarray:

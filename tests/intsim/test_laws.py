@@ -23,6 +23,7 @@ PACKAGE = Path(intsim.__file__).parent
 
 # Modules (and packages) that run before the hardware does, with the reason.
 DESIGN_TIME = {
+    "intsim.engine.functions": "which functions the engine's tables are designed for, and on which real intervals",
     "intsim.catalogue": "designs stored tables",
     "intsim.cli": "prints figures and takes real values",
     "intsim.demo": "a float transformer and its activations",
