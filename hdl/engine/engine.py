@@ -12,12 +12,12 @@ from typing import Any
 
 from amaranth.hdl import C, Cat, Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib import data, stream
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In
 
 from hdl.component import UnitComponent
 from hdl.engine.lane import LANE_CUTS, WordMemory, lanes
 from hdl.engine.scalar import RowScalars
-from hdl.nonlinear.rows import RowComponent, RowFlow, words_of
+from hdl.nonlinear.rows import RowComponent, RowFlow
 from hdl.parts.multiplier import multiplier_cuts, multiply
 from hdl.parts.pipeline import Pipeline
 from hdl.parts.row_buffer import RowBuffer

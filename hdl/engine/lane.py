@@ -82,7 +82,8 @@ def lanes(m: Module, pipe: Pipeline, unit: Engine, memories: Sequence[WordMemory
     pipe.cut()
     s.size = each(Mux(d < 0, -d, d)[:bits] for d in s.d)
     s.dx = each(
-        Mux(offset < 0, 0, Mux(beyond, s.span, offset[:bits])) for offset, beyond in zip(s.offset, s.beyond, strict=True)
+        Mux(offset < 0, 0, Mux(beyond, s.span, offset[:bits]))
+        for offset, beyond in zip(s.offset, s.beyond, strict=True)
     )
     s.scale = each(Array(s.scales)[index] for index in s.index)
     pipe.cut()
@@ -94,7 +95,9 @@ def lanes(m: Module, pipe: Pipeline, unit: Engine, memories: Sequence[WordMemory
     s.down = each(Array(s.downs)[index] for index in s.index)
     pipe.cut()
     bins_bits = (unit.bins - 1).bit_length()
-    s.position = each((scaled >> down)[: unit.t_bits + bins_bits] for scaled, down in zip(s.scaled, s.down, strict=True))
+    s.position = each(
+        (scaled >> down)[: unit.t_bits + bins_bits] for scaled, down in zip(s.scaled, s.down, strict=True)
+    )
     s.square = each(scaled[: 2 * bits] for scaled in s.scaled)
     pipe.cut()
     width = memories[0].address_bits
@@ -115,7 +118,9 @@ def lanes(m: Module, pipe: Pipeline, unit: Engine, memories: Sequence[WordMemory
     s.product = each(step * t for step, t in zip(s.step, s.t, strict=True))
     pipe.cut()
     rounded = [drop_bits(product, unit.t_bits, TIES_TO_POS) for product in s.product]
-    results = [add_with_carry(left, whole, up)[:bits].as_signed() for left, (whole, up) in zip(s.left, rounded, strict=True)]
+    results = [
+        add_with_carry(left, whole, up)[:bits].as_signed() for left, (whole, up) in zip(s.left, rounded, strict=True)
+    ]
     softmax = s.tag[:2] == Mode.SOFTMAX
     s.word = [Mux(softmax & (y < 0), 0, y) for y in results]
     pipe.cut()

@@ -85,9 +85,7 @@ class RowScalars(wiring.Component):
         }
         self.amount_bits = (width["sum"] + width["factor"]).bit_length()
         tag = unsigned(3)
-        self.pivot_question = data.StructLayout(
-            {"tag": tag, "top": bits, "sum": bits + length, "n": length}
-        )
+        self.pivot_question = data.StructLayout({"tag": tag, "top": bits, "sum": bits + length, "n": length})
         self.pivot_answer = data.StructLayout({"tag": tag, "pivot": signed(bits)})
         self.factor_question = data.StructLayout({"tag": tag, "total": width["sum"], "n": length})
         self.factor_answer = data.StructLayout({"tag": tag, "factor": width["factor"], "amount": self.amount_bits})

@@ -42,8 +42,8 @@ class AxiLite(wiring.Component):
     """An AXI4-Lite subordinate that turns every transfer into one access of a register bus.
 
     Every address and every write is answered, whatever it is: an address that is not a multiple of 4, a write of
-    less than a whole word, and what the unit refuses get ``SLVERR`` and change nothing; reads then give 0. Address and data of a write may
-    come in any order. All outputs are registers or functions of registers; protection bits are ignored.
+    less than a whole word, and what the unit refuses get ``SLVERR`` and change nothing; reads then give 0. Address and
+    data of a write may come in any order. All outputs are registers or functions of registers; protection bits are ignored.
 
     Parameters
     ----------

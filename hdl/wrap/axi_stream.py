@@ -2,7 +2,8 @@
 
 Ports: ``clk``, ``rst`` (synchronous, active high), ``s_axis_tdata/tvalid/tready`` for the unit's inputs,
 ``m_axis_tdata/tvalid/tready`` for its outputs; ``tlast`` where rows exist, and ``tkeep`` (one bit per byte) where a
-row unit has several lanes; ``s_axil_*`` where the unit has registers. :mod:`hdl.wrap.packing` says where each value lies in ``tdata``.
+row unit has several lanes; ``s_axil_*`` where the unit has registers. :mod:`hdl.wrap.packing` says where each value
+lies in ``tdata``.
 """
 
 from __future__ import annotations

@@ -101,4 +101,4 @@ class Driver:
         low, width = self._register(register).fields[name]
         found = self.read(register) >> low & ((1 << width) - 1)
         if found != wanted:
-            raise IntsimError(f"the hardware has {name} = {found}, the engine given {wanted}; give the one it was built of")
+            raise IntsimError(f"the hardware has {name} = {found}, the engine {wanted}; give the one it was built of")

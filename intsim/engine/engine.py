@@ -99,13 +99,13 @@ class Engine(Unit):
             )
         if width["ratio"] < self.factor_bits or width["dividend"] > 62:
             raise IntsimError(
-                f"max_row {self.max_row} and factor_bits {self.factor_bits} need a dividend of {width['dividend']} bits "
+                f"max_row {self.max_row}, factor_bits {self.factor_bits} need a dividend of {width['dividend']} bits "
                 f"and leave a ratio of {width['ratio']}: at most 62 and at least {self.factor_bits}; change factor_bits"
             )
         if max(width["sum"], self.bits + 1 + self.factor_bits + 1) > 62:
             raise IntsimError(f"sums need {width['sum']} bits, 62 are available; use narrower codes or shorter rows")
         if len(self.banks) != 2 or self.bank not in (0, 1):
-            raise IntsimError(f"there are two banks, got {len(self.banks)} of which {self.bank} is selected; select 0, 1")
+            raise IntsimError(f"there are two banks, got {len(self.banks)}, {self.bank} selected; select 0 or 1")
         for bank in self.banks:
             self._check_bank(bank)
 
@@ -119,7 +119,7 @@ class Engine(Unit):
                 f"{wants} (signed); make it with engine.design_bank"
             )
         if max(table.mantissas) >> self.mantissa_bits:
-            raise IntsimError(f"a mantissa exceeds the engine's {self.mantissa_bits} bits; make it with engine.design_bank")
+            raise IntsimError(f"a mantissa exceeds {self.mantissa_bits} bits; make the bank with engine.design_bank")
 
     @classmethod
     def design(
@@ -208,7 +208,9 @@ class Engine(Unit):
         codes = np.pad(codes, (0, -codes.size % n), mode="edge").reshape(-1, n)
         x = Int(self.bits)
         shaped = [np.full(n, v) for v in (x.lo, -1, 0, 1, x.hi)]
-        shaped += [np.where(np.arange(n) == k, a, b) for k in (0, n - 1) for a, b in ((x.hi, x.lo), (x.lo, x.hi), (1, 0))]
+        shaped += [
+            np.where(np.arange(n) == k, a, b) for k in (0, n - 1) for a, b in ((x.hi, x.lo), (x.lo, x.hi), (1, 0))
+        ]
         shaped.append(np.where(np.arange(n) % 2 == 0, x.lo, x.hi))
         return (np.vstack([codes, *shaped]).astype(x.dtype),)
 
