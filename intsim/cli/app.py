@@ -31,6 +31,7 @@ VERBS = {
     "error": "Golden model",
     "requant-diff": "Golden model",
     "compare-tables": "Golden model",
+    "eval": "Golden model",
     "rtl": "Hardware",
     "verify": "Hardware",
     "prove": "Hardware",

@@ -1,0 +1,54 @@
+"""Operators that a scheme leaves in floating point: integers are decoded, the real function is applied, the result is
+encoded again. A network that holds one of these is not integer-only, and says so in its list of hazards."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from intsim.formats.quantized import Quantized
+from intsim.models.real.bert import gelu, layer_norm, softmax
+from intsim.schemes import Scheme
+from intsim.unit import Unit
+
+__all__ = ["Float", "activation", "attention", "norm"]
+
+
+@dataclass(frozen=True, eq=False)
+class Float:
+    """A real function between ``decode`` and ``encode``."""
+
+    function: Callable[..., np.ndarray]
+    scheme: Scheme
+    scale: float
+    bits: int
+
+    @property
+    def units(self) -> tuple[Unit, ...]:
+        return ()
+
+    def __call__(self, *tensors: Quantized) -> Quantized:
+        return self.scheme.encode(self.function(*(t.decode() for t in tensors)), self.scale, self.bits)
+
+
+def attention(scheme: Scheme, factor: float) -> Float:
+    """Softmax of the scores, to unsigned probabilities in steps of 1/127 or what the activations' width gives."""
+    bits = scheme.bits.activation
+
+    def real(q: Any, k: Any) -> np.ndarray:
+        return softmax(q @ np.swapaxes(k, -1, -2) * factor)
+
+    return Float(real, scheme, 1 / (2 ** (bits - 1) - 1), bits)
+
+
+def activation(scheme: Scheme, scale: float) -> Float:
+    """GELU."""
+    return Float(gelu, scheme, scale, scheme.bits.activation)
+
+
+def norm(scheme: Scheme, gamma: np.ndarray, beta: np.ndarray, eps: float, scale: float) -> Float:
+    """LayerNorm."""
+    return Float(lambda x: layer_norm(x, gamma, beta, eps), scheme, scale, scheme.bits.activation)

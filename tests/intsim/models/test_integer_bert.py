@@ -1,0 +1,95 @@
+"""The integer BERT: its twin against known properties, integers against unbounded integers, schemes against float."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from intsim.errors import IntsimError
+from intsim.exact import plain
+from intsim.formats.quantized import Quantized
+from intsim.models import Bert, IntegerBert
+from intsim.models.real import folder
+from intsim.models.real.bert import Block
+from intsim.schemes import SCHEMES, illm
+
+
+def small(seed=0, size=16, heads=2, inner=32):
+    rng = np.random.default_rng(seed)
+
+    def matrix(rows, columns):
+        w = rng.normal(0, rows**-0.5, (rows, columns)).astype(np.float32)
+        return w, rng.normal(0, 0.1, columns).astype(np.float32)
+
+    def pair():
+        return rng.normal(1, 0.1, size).astype(np.float32), rng.normal(0, 0.1, size).astype(np.float32)
+
+    def block():
+        linear = {name: matrix(size, size) for name in ("q", "k", "v", "proj")}
+        return Block(
+            linear | {"up": matrix(size, inner), "down": matrix(inner, size)}, {"norm1": pair(), "norm2": pair()}
+        )
+
+    tables = (rng.normal(0, 1, (rows, size)).astype(np.float32) for rows in (50, 12, 2))
+    return Bert(heads, 1e-12, *tables, norm=pair(), blocks=(block(), block()))
+
+
+SAMPLES = [np.random.default_rng(n).integers(0, 50, (2, 7)) for n in range(4)]
+
+
+def cosine(a, b):
+    return (a * b).sum(-1) / np.linalg.norm(a, axis=-1) / np.linalg.norm(b, axis=-1)
+
+
+@pytest.mark.parametrize("name", ["ibert", "ivit", "illm"])
+def test_compiled_network_equals_unbounded_integers_at_every_place(name):
+    model = small()
+    network = IntegerBert.design(model, SCHEMES[name], SAMPLES)
+    x = network.encode(model.embed(SAMPLES[0][:1]))
+    fast = network.trace(x)
+    with plain():
+        slow = network.trace(x)
+    assert list(fast) == list(slow)
+    assert len(fast) == 2 + 2 * 13 + 1
+    for place, tensor in slow.items():
+        for part in ("data", "m", "k", "zero_point"):
+            assert np.array_equal(getattr(tensor, part), getattr(fast[place], part)), (place, part)
+
+
+def test_illm_stays_close_to_float_and_fewer_bits_lose():
+    model = small()
+    found = {}
+    for bits in (8, 4):
+        scheme = illm.replace(bits=dataclasses.replace(illm.bits, weight=bits, activation=bits))
+        network = IntegerBert.design(model, scheme, SAMPLES)
+        got = [network(network.encode(model.embed(t))).astype(float) for t in SAMPLES]
+        found[bits] = np.mean([cosine(g, model.real(t)["pooled"]) for g, t in zip(got, SAMPLES, strict=True)])
+    assert found[8] > 0.995 > found[4]
+
+
+def test_what_comes_out_of_a_call_does_not_depend_on_the_rest_of_the_batch():
+    model = small()
+    network = IntegerBert.design(model, illm, SAMPLES)
+    both = network.trace(network.encode(model.embed(SAMPLES[1])))["pooled"].decode()
+    alone = network.trace(network.encode(model.embed(SAMPLES[1][1:])))["pooled"].decode()
+    assert np.array_equal(both[1:], alone)
+
+
+def test_hawq_says_what_it_leaves_in_float():
+    network = IntegerBert.design(small(), SCHEMES["hawq"], SAMPLES)
+    assert network.layers["0.p"].units == () == network.layers["1.gelu"].units
+    assert isinstance(network.trace(network.encode(small().embed(SAMPLES[0])))["pooled"], Quantized)
+
+
+def test_minilm_puts_paraphrases_together():
+    place = folder.find("minilm")
+    model, tokenizer = Bert.load(place), folder.tokenizer(place)
+    texts = ("Return the sorted list of files.", "List files in order.", "The cat sleeps on a warm sofa.")
+    a, b, c = (model.real([tokenizer.encode(text).ids])["pooled"][0] for text in texts)
+    assert cosine(a, b) > 0.7
+    assert abs(cosine(a, c)) < 0.1
+
+
+def test_a_folder_that_is_none_is_refused(tmp_path):
+    with pytest.raises(IntsimError, match=r"config\.json"):
+        Bert.load(tmp_path)
