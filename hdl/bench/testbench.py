@@ -156,6 +156,10 @@ class Testbench:
             self._receiving.cancel()
         self._receiving = cocotb.start_soon(self._receiver.run(never() if pauses is None else pauses))
 
+    def expect(self, unit: Unit) -> None:
+        """Compare with another golden model from the next :meth:`finish` on: the same design, its registers written."""
+        self.unit = self._scoreboard.unit = unit
+
     def beats(self, columns: Iterable[np.ndarray]) -> list[Beat]:
         """The beats that carry one array per input port; ``(rows, n)`` for a row unit."""
         admitted, _ = self.unit._admit(tuple(columns))

@@ -38,7 +38,10 @@ MAX_LANES = 16
 
 @realises(golden.Engine)
 class Engine(RowComponent):
-    """Hardware of :class:`intsim.engine.Engine`. After reset its registers hold what the unit holds.
+    """Hardware of :class:`intsim.engine.Engine`. After configuration it holds what the unit holds.
+
+    A reset restores mode and bank and drops the rows inside. The contents of the banks, tables in memory and registers
+    alike, stay as they were loaded.
 
     Parameters
     ----------
@@ -48,7 +51,7 @@ class Engine(RowComponent):
     Members
     -------
     bus : In(:class:`~hdl.wrap.registers.RegisterBus`), the registers of :func:`intsim.engine.register_map`. Without a
-        shell that drives it, the engine stays as it is after reset
+        shell that drives it, the engine stays as it is after configuration
     """
 
     unit: golden.Engine
@@ -66,7 +69,7 @@ class Engine(RowComponent):
     def mode_overhead(self, mode: Mode) -> int:
         """Cycles of a lone row beside its words: registers, and what is computed once."""
         fold = levels(self.lanes) + 2 + RowBuffer.latency - 1
-        return 2 * fold + sum(self._scalars.cycles[mode]) + LANE_CUTS + self._scale_cuts + OVERHEAD
+        return 2 * fold + sum(self._scalars.cycles[mode]) + LANE_CUTS + self._scale_cuts - 1
 
     @property
     def overhead(self) -> int:  # type: ignore[override]
@@ -203,7 +206,7 @@ class Engine(RowComponent):
                     continue
                 shape = signed(register.bits) if register.signed else unsigned(register.bits)
                 cells = [
-                    Signal(shape, init=value, name=f"bank{b}_{register.name.lower()}{k}")
+                    Signal(shape, init=value, reset_less=True, name=f"bank{b}_{register.name.lower()}{k}")
                     for k, value in enumerate(initial[b][register.name])
                 ]
                 for k, cell in enumerate(cells):
@@ -246,9 +249,6 @@ class Engine(RowComponent):
         pipe.cut()
         y = [Mux(whole > hi, hi, Mux(whole < -hi - 1, -hi - 1, whole))[: unit.bits] for whole in s.whole]
         return {"y": y, "bank": [s.bank]}
-
-
-OVERHEAD = 0
 
 
 def _tag() -> Fold:

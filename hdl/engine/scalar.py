@@ -76,7 +76,7 @@ class RowScalars(wiring.Component):
         )
         self._root = IterativeSqrt(self._q_bits)
         division = self._divider.latency + 1
-        root = self._root.latency + 1
+        root = self._root.latency
         self.cycles = {
             Mode.TABLE: (1, 1),
             Mode.SOFTMAX: (1, 4 + division),

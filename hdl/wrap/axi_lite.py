@@ -43,7 +43,8 @@ class AxiLite(wiring.Component):
 
     Every address and every write is answered, whatever it is: an address that is not a multiple of 4, a write of
     less than a whole word, and what the unit refuses get ``SLVERR`` and change nothing; reads then give 0. Address and
-    data of a write may come in any order. All outputs are registers or functions of registers; protection bits are ignored.
+    data of a write may come in any order. All outputs are registers or functions of registers; protection bits are
+    ignored.
 
     Parameters
     ----------

@@ -102,7 +102,7 @@ def rescaled(table: NLI, t_bits: int, mantissa_bits: int) -> NLI:
 
 
 def identity(bits: int, intervals: int, bins: int, t_bits: int, mantissa_bits: int) -> Bank:
-    """A bank whose table gives back its input (the highest code saturates): what the engine holds after reset."""
+    """A bank whose table gives back its input (the highest code saturates): what an engine holds at first."""
     x = Int(bits)
     cuts = [x.lo + ((x.hi - x.lo) * i) // intervals for i in range(intervals + 1)]
     knots: list[int] = []

@@ -61,7 +61,7 @@ class Engine(Unit):
     has no scale per channel: it belongs into the weights that follow.
 
     An `Engine` is immutable. :meth:`load` and :meth:`select` give the engine as it is after its registers were
-    written; the hardware made from an engine holds the same contents after reset.
+    written; the hardware made from an engine holds the same contents when it is configured.
 
     Parameters
     ----------

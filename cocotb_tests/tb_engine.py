@@ -1,0 +1,128 @@
+"""Inside the simulator: the engine programmed by its driver over AXI4-Lite, its rows over AXI4-Stream."""
+
+from __future__ import annotations
+
+import cocotb
+import numpy as np
+from cocotb.task import bridge, resume
+from cocotbext.axi import AxiLiteBus, AxiLiteMaster, AxiResp
+
+from hdl.bench import Testbench, stalls
+from intsim.demo import activations
+from intsim.engine import Driver, Mode, stored_bank
+from intsim.errors import IntsimError
+from intsim.formats import Fixed
+
+
+class Registers:
+    """The bus of a :class:`~intsim.engine.Driver`, by an independent model of AXI4-Lite; to be used in a thread."""
+
+    def __init__(self, master: AxiLiteMaster):
+        self.master = master
+
+    def read(self, address: int) -> int:
+        return self._read(address)
+
+    def write(self, address: int, value: int) -> None:
+        self._write(address, value)
+
+    @resume
+    async def _read(self, address: int) -> int:
+        answer = await self.master.read(address, 4)
+        if answer.resp != AxiResp.OKAY:
+            raise IntsimError(f"read of 0x{address:X}: {answer.resp.name}")
+        return int.from_bytes(answer.data, "little")
+
+    @resume
+    async def _write(self, address: int, value: int) -> None:
+        answer = await self.master.write(address, value.to_bytes(4, "little"))
+        if answer.resp != AxiResp.OKAY:
+            raise IntsimError(f"write of 0x{address:X}: {answer.resp.name}")
+
+
+async def started(dut) -> tuple[Testbench, AxiLiteMaster]:
+    tb = Testbench(dut)
+    master = AxiLiteMaster(AxiLiteBus.from_prefix(dut, "s_axil"), dut.clk, dut.rst)
+    await tb.start(stalls(0.2, seed=1))
+    await tb.cycle(2)
+    return tb, master
+
+
+@bridge
+def open_driver(master: AxiLiteMaster, engine) -> Driver:
+    return Driver(Registers(master), engine)
+
+
+@bridge
+def program(driver: Driver, bank: int, fn: str, mode: Mode) -> None:
+    driver.load(bank, stored_bank(fn))
+    driver.select(mode, bank)
+
+
+async def rows(tb: Testbench, codes: np.ndarray) -> int:
+    await tb.send([codes], stalls(0.2, seed=2))
+    return await tb.finish()
+
+
+@cocotb.test()
+async def illegal_accesses_are_answered_and_change_nothing(dut):
+    tb, master = await started(dut)
+    before = (await master.read(0x0C, 4)).data
+    for address in (0x14, 0x7FC, 0x3000, 0x3FFC):
+        assert (await master.read(address, 4)).resp == AxiResp.SLVERR
+        assert (await master.write(address, b"\1\2\3\4")).resp == AxiResp.SLVERR
+    assert (await master.write(0x00, b"\0\0\0\0")).resp == AxiResp.SLVERR  # ID is read-only
+    assert (await master.write(0x1000, b"\0\0\0\0")).resp == AxiResp.SLVERR  # bank 0 is selected
+    assert (await master.write(0x0C, b"\1")).resp == AxiResp.SLVERR  # less than a word
+    assert (await master.read(0x0C, 4)).data == before
+    codes = np.arange(-8, 8, dtype=np.int16)[None]
+    assert await rows(tb, codes) == codes.size  # as configured
+
+
+@cocotb.test()
+async def gelu_then_softmax_on_a_transformers_rows(dut):
+    """Load GELU and run an MLP row; load exp meanwhile, switch, run attention rows; switch back without loading."""
+    tb, master = await started(dut)
+    driver = await open_driver(master, tb.unit)
+    fixed = Fixed(16, 11)
+    mlp = fixed.encode(activations().mlp[0, :2], saturate=True)
+    scores = fixed.encode(activations().scores[0, :3, 0], saturate=True)
+    compared = 0
+    for bank, fn, mode, codes in ((1, "gelu", Mode.TABLE, mlp), (0, "exp", Mode.SOFTMAX, scores)):
+        await program(driver, bank, fn, mode)
+        tb.expect(driver.engine)
+        done = await rows(tb, codes)
+        compared += codes.size
+        assert done == compared
+    await bridge(driver.select)(Mode.TABLE, 1)
+    tb.expect(driver.engine)
+    assert await rows(tb, mlp[:1]) == compared + mlp[0].size
+
+
+@cocotb.test()
+async def norms_with_the_reciprocal_root(dut):
+    tb, master = await started(dut)
+    driver = await open_driver(master, tb.unit)
+    rng = np.random.default_rng(3)
+    compared = 0
+    for mode in (Mode.LAYERNORM, Mode.RMSNORM):
+        await bridge(driver.select)(mode, 0)
+        tb.expect(driver.engine)
+        for n in (1, 7, 384):
+            codes = rng.integers(-4000, 4000, (3, n)).astype(np.int16)
+            compared += codes.size
+            assert await rows(tb, codes) == compared
+
+
+@cocotb.test()
+async def a_reset_restores_the_mode_and_keeps_the_tables(dut):
+    tb, master = await started(dut)
+    driver = await open_driver(master, tb.unit)
+    await program(driver, 1, "silu", Mode.TABLE)
+    await tb.reset()
+    assert (await master.read(0x0C, 4)).data == bytes(4)  # the bank of before, in table mode
+    driver = await open_driver(master, driver.engine.select(Mode.TABLE, 0))
+    await bridge(driver.select)(Mode.TABLE, 1)
+    tb.expect(driver.engine)
+    codes = np.arange(-3000, 3000, 7, dtype=np.int16)[None]
+    assert await rows(tb, codes) == codes.size

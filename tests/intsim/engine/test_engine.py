@@ -1,0 +1,147 @@
+"""The engine's golden model: all modes, its stored tables, its registers and driver on a bus of memory."""
+
+import dataclasses
+import re
+import subprocess
+
+import numpy as np
+import pytest
+from operators import assert_exact, assert_integer_only
+
+from intsim import Fixed, IntsimError, Unit
+from intsim.engine import FUNCTIONS, Driver, Engine, Mode, address, headers, register_map, stored_bank
+from intsim.engine.registers import IDENTITY, find
+
+ENGINE = Engine.design(max_row=64)
+MODES = {
+    "table": ENGINE.load(0, stored_bank("gelu")),
+    "softmax": ENGINE.load(1, stored_bank("exp")).select(Mode.SOFTMAX, 1),
+    "layernorm": ENGINE.select(Mode.LAYERNORM, 0),
+    "rmsnorm": ENGINE.select(Mode.RMSNORM, 0),
+}
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_modes_are_exact_and_json_is_lossless(mode):
+    unit = MODES[mode]
+    rows = unit.corners()[0]
+    assert_exact(unit, rows)
+    assert_integer_only(unit, rows[:20])
+    rng = np.random.default_rng(1)
+    for n in (1, 2, 3, 64):
+        assert_exact(unit, rng.integers(-(1 << 15), 1 << 15, (3, n)).astype(np.int16))
+    assert Unit.from_json(unit.to_json()) == unit
+
+
+@pytest.mark.parametrize(("fn", "most"), [("gelu", 0.94), ("silu", 1.06), ("sigmoid", 1.62), ("tanh", 1.27)])
+def test_error_of_the_stored_tables(fn, most):
+    """In codes of the output, on every input."""
+    x, y, _ = FUNCTIONS[fn]
+    codes = x.codes()
+    bank = stored_bank(fn)
+    got = ENGINE.load(0, bank)(codes.reshape(-1, 64)).reshape(-1)
+    real = bank.table.real(x.decode(codes)) * 2.0**y.frac
+    assert np.abs(got - np.clip(real, y.lo, y.hi)).max() < most
+
+
+def test_softmax_and_norms_against_the_real_functions():
+    rng = np.random.default_rng(2)
+    scores = Fixed(16, 11).encode(rng.normal(0, 2, (20, 64)), saturate=True)
+    bank = stored_bank("exp")
+    e = np.exp(scores / 2.0**11 - scores.max(-1, keepdims=True) / 2.0**11)
+    wanted = e / e.sum(-1, keepdims=True) * 2.0**bank.places
+    assert np.abs(MODES["softmax"](scores) - wanted).max() < 8
+    x = rng.integers(-3000, 3000, (20, 64)).astype(np.int16)
+    places = 11  # four bits before the point
+    coarse = ENGINE.load(0, dataclasses.replace(ENGINE.banks[0], places=places))
+    centred = x - x.mean(-1, keepdims=True)
+    wanted = centred / np.sqrt((centred**2).mean(-1, keepdims=True)) * 2.0**places
+    assert np.abs(coarse.select(Mode.LAYERNORM, 0)(x) - wanted).max() < 4
+    wanted = x / np.sqrt((x.astype(float) ** 2).mean(-1, keepdims=True)) * 2.0**places
+    assert np.abs(coarse.select(Mode.RMSNORM, 0)(x) - wanted).max() < 4
+
+
+class Memory:
+    """A bus of plain words, filled as the hardware would answer."""
+
+    def __init__(self, engine: Engine):
+        self.words: dict[int, int] = {}
+        shape, tables = (find(register_map(engine), name) for name in ("SHAPE", "TABLES"))
+        self.words[0] = IDENTITY
+        self.words[address(shape)] = engine.max_row << shape.fields["MAX_ROW"][0]
+        values = {
+            "INTERVALS": engine.intervals, "BINS": engine.bins, "T_BITS": engine.t_bits,
+            "MANTISSA_BITS": engine.mantissa_bits, "BITS": engine.bits,
+        }  # fmt: skip
+        self.words[address(tables)] = sum(value << tables.fields[name][0] for name, value in values.items())
+
+    def read(self, where: int) -> int:
+        return self.words.get(where, 0)
+
+    def write(self, where: int, value: int) -> None:
+        assert where % 4 == 0
+        assert 0 <= value < 1 << 32
+        self.words[where] = value
+
+
+def test_the_driver_writes_every_register_of_a_bank():
+    memory = Memory(ENGINE)
+    driver = Driver(memory, ENGINE)
+    driver.load(1, stored_bank("exp"))
+    driver.select(Mode.SOFTMAX, 1)
+    assert driver.engine == MODES["softmax"]
+    registers = register_map(ENGINE)
+    for register in registers:
+        if register.banked:
+            assert all(address(register, k, 1) in memory.words for k in range(register.count))
+            assert not any(address(register, k, 0) in memory.words for k in range(register.count))
+    word = find(registers, "WORD")
+    table = stored_bank("exp").table.table
+    assert [memory.words[address(word, k, 1)] for k in range(len(table))] == [w & 0xFFFFFFFF for w in table]
+    with pytest.raises(IntsimError, match="selected"):
+        driver.load(1, stored_bank("gelu"))
+
+
+def test_the_driver_knows_another_engine():
+    with pytest.raises(IntsimError, match="MAX_ROW"):
+        Driver(Memory(Engine.design(max_row=32)), ENGINE)
+    strange = Memory(ENGINE)
+    strange.words[0] = 1
+    with pytest.raises(IntsimError, match="ID reads"):
+        Driver(strange, ENGINE)
+    busy = Memory(ENGINE)
+    busy.words[address(find(register_map(ENGINE), "STATUS"))] = 3
+    driver = Driver(busy, ENGINE)
+    driver.patience = 10
+    with pytest.raises(IntsimError, match="stays busy"):
+        driver.load(1, stored_bank("gelu"))
+
+
+def test_the_c_header_and_the_package_say_what_the_map_says(tmp_path):
+    wanted = {f"ENGINE_{name}": value for name, value in headers._constants(ENGINE)}
+    assert wanted["ENGINE_WORD"] == find(register_map(ENGINE), "WORD").offset
+    (tmp_path / "engine.h").write_text(headers.c_header(ENGINE))
+    prints = "".join(f'printf("{name} %u\\n", {name});' for name in wanted)
+    address_of = 'printf("at %u\\n", ENGINE_ADDRESS(ENGINE_CUT, 3u, 1u));'
+    (tmp_path / "main.c").write_text(
+        f'#include <stdio.h>\n#include "engine.h"\nint main(void) {{ {prints}{address_of} }}'
+    )
+    subprocess.run(["gcc", "-std=c99", "-Wall", "-Werror", "-o", "main", "main.c"], cwd=tmp_path, check=True)
+    said = dict(line.split() for line in subprocess.check_output([tmp_path / "main"], text=True).splitlines())
+    assert int(said.pop("at")) == address(find(register_map(ENGINE), "CUT"), 3, 1)
+    assert {name: int(value) for name, value in said.items()} == wanted
+    package = headers.sv_package(ENGINE)
+    found = dict(re.findall(r"localparam int unsigned (\w+) = 32'h([0-9A-F]+);", package))
+    assert {f"ENGINE_{name}": int(value, 16) for name, value in found.items()} == wanted
+
+
+def test_registers_do_not_overlap():
+    taken: set[int] = set()
+    for register in register_map(ENGINE):
+        for bank in (0, 1) if register.banked else (0,):
+            for k in range(register.count):
+                where = address(register, k, bank)
+                assert where not in taken
+                taken.add(where)
+    with pytest.raises(IntsimError, match="does not exist"):
+        address(find(register_map(ENGINE), "CUT"), 99, 1)
