@@ -1,5 +1,5 @@
 """Operators that a scheme leaves in floating point: integers are decoded, the real function is applied, the result is
-encoded again. A network that holds one of these is not integer-only, and says so in its list of hazards."""
+encoded again. A network that holds one of these is not integer-only, and its layers name no units."""
 
 from __future__ import annotations
 

@@ -87,7 +87,9 @@ def test_rows_of_operators(tmp_path, name):
     unit = ROWS[name]
     call = compiled(unit, tmp_path)
     rng = np.random.default_rng(0)
-    rows = [tuple(column[k : k + 1] for column in unit.corners()) for k in range(len(unit.corners()[0]))]
+    corners = unit.corners()
+    step = max(len(corners[0]) // 100, 1)
+    rows = [tuple(column[k : k + 1] for column in corners) for k in range(0, len(corners[0]), step)]
     for n in (1, 2, 3, 7, 33, 34, unit.max_row):
         rows.append(tuple(rng.integers(f.lo, f.hi, (1, n), f.dtype, endpoint=True) for f in unit.inputs.values()))
     compared = 0
