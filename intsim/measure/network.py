@@ -59,7 +59,7 @@ def interval(values: np.ndarray, seed: int = 0, draws: int = 1000) -> tuple[floa
 
 def signal_to_noise(model: Bert, network: IntegerBert, tokens: np.ndarray) -> dict[str, dict[str, float]]:
     """Decibels against the twin at every place, and those of the worst token."""
-    real, got = model.real(tokens), network.trace(network.encode(model.embed(tokens)))
+    real, got = model.real(tokens), network.trace(tokens)
     found = {}
     for place, tensor in got.items():
         if place == "pooled":
@@ -109,7 +109,7 @@ def evaluate(
     done = 0
     for members, tokens in by_length(tokenizer, texts, longest):
         real[members] = model.real(tokens)["pooled"]
-        got[members] = network(network.encode(model.embed(tokens)))
+        got[members] = network(tokens).decode()
         done += len(members)
         if progress is not None:
             progress(done, len(texts))

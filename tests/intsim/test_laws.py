@@ -28,6 +28,7 @@ DESIGN_TIME = {
     "intsim.cli": "prints figures and takes real values",
     "intsim.demo": "a float transformer and its activations",
     "intsim.measure": "compares with real functions",
+    "intsim.models.designer": "scales from calibration",
     "intsim.models.left_in_float": "what a scheme leaves in float, by definition",
     "intsim.models.real": "float twins and their weights",
     "intsim.prepare": "smoothing, rotation and calibration before quantisation",
