@@ -26,8 +26,8 @@ from hdl.parts.trees import Fold, count, larger, levels, total
 from hdl.registry import realises
 from hdl.wrap.registers import RegisterBus
 from intsim import engine as golden
-from intsim.engine import Mode, address, register_map
-from intsim.engine.registers import ADDRESS_BITS, IDENTITY, find
+from intsim.engine import Mode, register_map
+from intsim.engine.registers import IDENTITY
 from intsim.errors import IntsimError
 from intsim.rounding import TIES_TO_POS
 
@@ -60,7 +60,7 @@ class Engine(RowComponent):
     def __init__(self, unit: golden.Engine, *, lanes: int = 1):
         if not 1 <= lanes <= MAX_LANES:
             raise IntsimError(f"the engine has 1 to {MAX_LANES} lanes, got {lanes}")
-        UnitComponent.__init__(self, unit, lanes=lanes, members={"bus": In(RegisterBus(ADDRESS_BITS - 2))})
+        UnitComponent.__init__(self, unit, lanes=lanes, members={"bus": In(RegisterBus(register_map(unit).address_bits - 2))})
         self.interval = 1
         self._scalars = RowScalars(unit)
         width = unit.widths
@@ -163,9 +163,8 @@ class Engine(RowComponent):
         ]  # fmt: skip
         fixed = {
             "ID": IDENTITY,
-            "SHAPE": _packed(find(registers, "SHAPE"), LANES=self.lanes, MAX_ROW=unit.max_row),
-            "TABLES": _packed(
-                find(registers, "TABLES"),
+            "SHAPE": registers["SHAPE"].packed(LANES=self.lanes, MAX_ROW=unit.max_row),
+            "TABLES": registers["TABLES"].packed(
                 INTERVALS=unit.intervals,
                 BINS=unit.bins,
                 T_BITS=unit.t_bits,
@@ -178,9 +177,9 @@ class Engine(RowComponent):
         m.d.comb += [bus.read_error.eq(1), bus.write_error.eq(1)]
         with m.Switch(bus.read_address):
             for name, value in fixed.items():
-                with m.Case(address(find(registers, name)) >> 2):
+                with m.Case(registers.address(name) >> 2):
                     m.d.comb += [bus.read_data.eq(value), bus.read_error.eq(0)]
-        with m.If(bus.write_address == address(find(registers, "CONTROL")) >> 2):
+        with m.If(bus.write_address == registers.address("CONTROL") >> 2):
             m.d.comb += bus.write_error.eq(0)
             with m.If(bus.write):
                 m.d.sync += self._control.eq(bus.write_data & 0b10011)
@@ -189,10 +188,10 @@ class Engine(RowComponent):
         for b in range(2):
             free = Signal(name=f"bank{b}_free")
             m.d.comb += free.eq((self._control[4] != b) & ~self._busy[b])
-            for register in registers:
+            for register in registers.registers:
                 if not register.banked:
                     continue
-                first, size = address(register, 0, b) >> 2, register.count
+                first, size = registers.address(register.name, 0, b) >> 2, register.count
                 place = Signal(range(1 << 9), name=f"{register.name.lower()}_of_bank{b}")
                 hit = Signal(name=f"{register.name.lower()}_hit{b}")
                 m.d.comb += [
@@ -254,7 +253,3 @@ class Engine(RowComponent):
 def _tag() -> Fold:
     """The tag of a row, which the first lane carries."""
     return Fold(unsigned(3), lambda a, b: a | b, 0, lambda word, k: word.tag[k])
-
-
-def _packed(register, **values: int) -> int:
-    return sum(value << register.fields[name][0] for name, value in values.items())

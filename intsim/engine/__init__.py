@@ -4,6 +4,6 @@ from intsim.engine.bank import Bank
 from intsim.engine.driver import Driver
 from intsim.engine.engine import Engine, Mode
 from intsim.engine.functions import FUNCTIONS, stored_bank
-from intsim.engine.registers import Register, address, register_map
+from intsim.engine.registers import register_map
 
-__all__ = ["FUNCTIONS", "Bank", "Driver", "Engine", "Mode", "Register", "address", "register_map", "stored_bank"]
+__all__ = ["FUNCTIONS", "Bank", "Driver", "Engine", "Mode", "register_map", "stored_bank"]

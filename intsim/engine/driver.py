@@ -3,24 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
 
 from intsim.engine.bank import Bank
 from intsim.engine.engine import Engine, Mode
-from intsim.engine.registers import IDENTITY, Register, address, find, register_map
+from intsim.engine.registers import IDENTITY, register_map
 from intsim.errors import IntsimError
+from intsim.registers import Bus
 
-__all__ = ["Bus", "Driver"]
-
-
-class Bus(Protocol):
-    """What carries words: a simulator's bus model, ``/dev/mem``, a debugger."""
-
-    def read(self, address: int) -> int:
-        """The word at a byte address."""
-
-    def write(self, address: int, value: int) -> None:
-        """Write the word at a byte address; raise where the bus answers with an error."""
+__all__ = ["Driver"]
 
 
 class Driver:
@@ -28,7 +18,7 @@ class Driver:
 
     Parameters
     ----------
-    bus : see :class:`Bus`
+    bus : see :class:`intsim.registers.Bus`
     engine : the golden model as it is after reset; :attr:`engine` follows every change the driver makes
 
     Raises
@@ -71,8 +61,7 @@ class Driver:
     def select(self, mode: Mode, bank: int) -> None:
         """Mode and bank of the rows that begin from now on."""
         after = self.engine.select(mode, bank)
-        fields = self._register("CONTROL").fields
-        self.write("CONTROL", int(mode) << fields["MODE"][0] | bank << fields["BANK"][0])
+        self.write("CONTROL", self.registers["CONTROL"].packed(MODE=int(mode), BANK=bank))
         self.engine = after
 
     def wait(self, bank: int) -> None:
@@ -84,21 +73,17 @@ class Driver:
 
     def read(self, name: str, index: int = 0, bank: int = 0) -> int:
         """A register's value."""
-        return self.bus.read(address(self._register(name), index, bank))
+        return self.bus.read(self.registers.address(name, index, bank))
 
     def write(self, name: str, value: int, index: int = 0, bank: int = 0) -> None:
         """Write a register; negative values in two's complement."""
-        self.bus.write(address(self._register(name), index, bank), value & 0xFFFF_FFFF)
+        self.bus.write(self.registers.address(name, index, bank), value & 0xFFFF_FFFF)
 
     def _fill(self, name: str, values: Sequence[int], bank: int) -> None:
         for index, value in enumerate(values):
             self.write(name, value, index, bank)
 
-    def _register(self, name: str) -> Register:
-        return find(self.registers, name)
-
     def _expect(self, register: str, name: str, wanted: int) -> None:
-        low, width = self._register(register).fields[name]
-        found = self.read(register) >> low & ((1 << width) - 1)
+        found = self.registers[register].part(self.read(register), name)
         if found != wanted:
             raise IntsimError(f"the hardware has {name} = {found}, the engine {wanted}; give the one it was built of")

@@ -9,8 +9,8 @@ import pytest
 from operators import assert_exact, assert_integer_only
 
 from intsim import Fixed, IntsimError, Unit
-from intsim.engine import FUNCTIONS, Driver, Engine, Mode, address, headers, register_map, stored_bank
-from intsim.engine.registers import IDENTITY, find
+from intsim.engine import FUNCTIONS, Driver, Engine, Mode, register_map, stored_bank
+from intsim.engine.registers import IDENTITY
 
 ENGINE = Engine.design(max_row=64)
 MODES = {
@@ -66,14 +66,14 @@ class Memory:
 
     def __init__(self, engine: Engine):
         self.words: dict[int, int] = {}
-        shape, tables = (find(register_map(engine), name) for name in ("SHAPE", "TABLES"))
+        registers = register_map(engine)
         self.words[0] = IDENTITY
-        self.words[address(shape)] = engine.max_row << shape.fields["MAX_ROW"][0]
+        self.words[registers.address("SHAPE")] = registers["SHAPE"].packed(MAX_ROW=engine.max_row)
         values = {
             "INTERVALS": engine.intervals, "BINS": engine.bins, "T_BITS": engine.t_bits,
             "MANTISSA_BITS": engine.mantissa_bits, "BITS": engine.bits,
         }  # fmt: skip
-        self.words[address(tables)] = sum(value << tables.fields[name][0] for name, value in values.items())
+        self.words[registers.address("TABLES")] = registers["TABLES"].packed(**values)
 
     def read(self, where: int) -> int:
         return self.words.get(where, 0)
@@ -91,13 +91,12 @@ def test_the_driver_writes_every_register_of_a_bank():
     driver.select(Mode.SOFTMAX, 1)
     assert driver.engine == MODES["softmax"]
     registers = register_map(ENGINE)
-    for register in registers:
+    for register in registers.registers:
         if register.banked:
-            assert all(address(register, k, 1) in memory.words for k in range(register.count))
-            assert not any(address(register, k, 0) in memory.words for k in range(register.count))
-    word = find(registers, "WORD")
+            assert all(registers.address(register.name, k, 1) in memory.words for k in range(register.count))
+            assert not any(registers.address(register.name, k, 0) in memory.words for k in range(register.count))
     table = stored_bank("exp").table.table
-    assert [memory.words[address(word, k, 1)] for k in range(len(table))] == [w & 0xFFFFFFFF for w in table]
+    assert [memory.words[registers.address("WORD", k, 1)] for k in range(len(table))] == [w & 0xFFFFFFFF for w in table]
     with pytest.raises(IntsimError, match="selected"):
         driver.load(1, stored_bank("gelu"))
 
@@ -110,7 +109,7 @@ def test_the_driver_knows_another_engine():
     with pytest.raises(IntsimError, match="ID reads"):
         Driver(strange, ENGINE)
     busy = Memory(ENGINE)
-    busy.words[address(find(register_map(ENGINE), "STATUS"))] = 3
+    busy.words[register_map(ENGINE).address("STATUS")] = 3
     driver = Driver(busy, ENGINE)
     driver.patience = 10
     with pytest.raises(IntsimError, match="stays busy"):
@@ -118,9 +117,10 @@ def test_the_driver_knows_another_engine():
 
 
 def test_the_c_header_and_the_package_say_what_the_map_says(tmp_path):
-    wanted = {f"ENGINE_{name}": value for name, value in headers._constants(ENGINE)}
-    assert wanted["ENGINE_WORD"] == find(register_map(ENGINE), "WORD").offset
-    (tmp_path / "engine.h").write_text(headers.c_header(ENGINE))
+    registers = register_map(ENGINE)
+    wanted = {f"ENGINE_{name}": value for name, value in registers.constants()}
+    assert wanted["ENGINE_WORD"] == registers.address("WORD")
+    (tmp_path / "engine.h").write_text(registers.c_header())
     prints = "".join(f'printf("{name} %u\\n", {name});' for name in wanted)
     address_of = 'printf("at %u\\n", ENGINE_ADDRESS(ENGINE_CUT, 3u, 1u));'
     (tmp_path / "main.c").write_text(
@@ -128,20 +128,21 @@ def test_the_c_header_and_the_package_say_what_the_map_says(tmp_path):
     )
     subprocess.run(["gcc", "-std=c99", "-Wall", "-Werror", "-o", "main", "main.c"], cwd=tmp_path, check=True)
     said = dict(line.split() for line in subprocess.check_output([tmp_path / "main"], text=True).splitlines())
-    assert int(said.pop("at")) == address(find(register_map(ENGINE), "CUT"), 3, 1)
+    assert int(said.pop("at")) == registers.address("CUT", 3, 1)
     assert {name: int(value) for name, value in said.items()} == wanted
-    package = headers.sv_package(ENGINE)
+    package = registers.sv_package()
     found = dict(re.findall(r"localparam int unsigned (\w+) = 32'h([0-9A-F]+);", package))
     assert {f"ENGINE_{name}": int(value, 16) for name, value in found.items()} == wanted
 
 
 def test_registers_do_not_overlap():
     taken: set[int] = set()
-    for register in register_map(ENGINE):
+    registers = register_map(ENGINE)
+    for register in registers.registers:
         for bank in (0, 1) if register.banked else (0,):
             for k in range(register.count):
-                where = address(register, k, bank)
+                where = registers.address(register.name, k, bank)
                 assert where not in taken
                 taken.add(where)
     with pytest.raises(IntsimError, match="does not exist"):
-        address(find(register_map(ENGINE), "CUT"), 99, 1)
+        registers.address("CUT", 99, 1)
