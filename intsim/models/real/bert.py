@@ -12,7 +12,7 @@ import numpy as np
 from intsim.errors import IntsimError
 from intsim.models.real import folder as folders
 
-__all__ = ["Bert", "Block", "gelu", "layer_norm", "softmax"]
+__all__ = ["Bert", "Block", "gelu", "layer_norm", "linear", "merge", "softmax", "split"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,6 +21,22 @@ class Block:
 
     linear: Mapping[str, tuple[np.ndarray, np.ndarray]]
     norm: Mapping[str, tuple[np.ndarray, np.ndarray]]
+
+    def attention(self, x: np.ndarray, heads: int) -> dict[str, np.ndarray]:
+        """From ``q`` to ``proj``."""
+        t = {name: split(linear(self.linear[name], x), heads) for name in "qkv"}
+        t["scores"] = t["q"] @ np.swapaxes(t["k"], -1, -2) * np.float32(t["q"].shape[-1] ** -0.5)
+        t["p"] = softmax(t["scores"])
+        t["context"] = merge(t["p"] @ t["v"])
+        t["proj"] = linear(self.linear["proj"], t["context"])
+        return t
+
+    def mlp(self, x: np.ndarray) -> dict[str, np.ndarray]:
+        """``up``, ``gelu``, ``down``."""
+        t = {"up": linear(self.linear["up"], x)}
+        t["gelu"] = gelu(t["up"])
+        t["down"] = linear(self.linear["down"], t["gelu"])
+        return t
 
 
 _LINEAR = {
@@ -119,23 +135,19 @@ class Bert:
         return found
 
     def _real_block(self, block: Block, x: np.ndarray) -> dict[str, np.ndarray]:
-        def linear(name: str, v: np.ndarray) -> np.ndarray:
-            w, b = block.linear[name]
-            return (v.reshape(-1, v.shape[-1]) @ w + b).reshape(*v.shape[:-1], -1)  # one product, not one per text
-
-        t = {name: split(linear(name, x), self.heads) for name in "qkv"}
-        t["scores"] = t["q"] @ np.swapaxes(t["k"], -1, -2) * np.float32(t["q"].shape[-1] ** -0.5)
-        t["p"] = softmax(t["scores"])
-        t["context"] = merge(t["p"] @ t["v"])
-        t["proj"] = linear("proj", t["context"])
+        t = block.attention(x, self.heads)
         t["sum1"] = x + t["proj"]
         t["norm1"] = layer_norm(t["sum1"], *block.norm["norm1"], self.eps)
-        t["up"] = linear("up", t["norm1"])
-        t["gelu"] = gelu(t["up"])
-        t["down"] = linear("down", t["gelu"])
+        t |= block.mlp(t["norm1"])
         t["sum2"] = t["norm1"] + t["down"]
         t["norm2"] = layer_norm(t["sum2"], *block.norm["norm2"], self.eps)
         return t
+
+
+def linear(pair: tuple[np.ndarray, np.ndarray], x: np.ndarray) -> np.ndarray:
+    """``x W + b`` over the last axis, one product for the whole batch."""
+    weight, bias = pair
+    return (x.reshape(-1, x.shape[-1]) @ weight + bias).reshape(*x.shape[:-1], -1)
 
 
 def split(x: np.ndarray, heads: int) -> np.ndarray:
