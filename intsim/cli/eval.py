@@ -2,63 +2,140 @@
 
 from __future__ import annotations
 
-import dataclasses
-import re
+import json as json_module
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from intsim.cli import console
-from intsim.cli.options import AsJson
-from intsim.errors import IntsimError, UnknownName
+from intsim.cli.options import AsJson, settings
+from intsim.cli.units import resolve_scheme
+from intsim.errors import IntsimError
 
-__all__ = ["command"]
+__all__ = ["Count", "Images", "Model", "Pairs", "Percentile", "Seed", "Text", "command"]
+
+Model = Annotated[
+    str,
+    typer.Argument(
+        metavar="MODEL",
+        help="minilm, digits-vit, stdlib-llama, or a folder of a BERT, ViT or Llama.",
+        show_default=False,
+    ),
+]
+Count = Annotated[int | None, typer.Option(help="Items to judge on; 1,000 docstrings for a sentence encoder.")]
+Seed = Annotated[int, typer.Option(help="Draws the items and the bootstrap.")]
+Percentile = Annotated[float, typer.Option(help="Share of the values that calibration keeps, in percent.")]
+Pairs = Annotated[Path | None, typer.Option(metavar="FILE", help="Own pairs: QUERY<tab>TARGET lines or JSON lines.")]
+Text = Annotated[Path | None, typer.Option(metavar="FILE", help="Own text for a language model.")]
+Images = Annotated[Path | None, typer.Option(metavar="DIR", help="Own images, a sub-folder per class.")]
 
 
 def command(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="minilm, or a folder with a BERT.")],
-    scheme: Annotated[str, typer.Option(help="ivit, ibert, illm, hawq (nonlinear functions in float), ...")] = "illm",
+    model: Model,
+    scheme: Annotated[
+        str, typer.Option(help="illm, ivit, ibert, hawq, fq_petr, db_attn, nli, or a .toml or .json file.")
+    ] = "illm",
     bits: Annotated[str, typer.Option(help="Widths of weights and activations.")] = "w8a8",
-    pairs: Annotated[int, typer.Option(help="Docstrings to judge on.")] = 200,
-    seed: Annotated[int, typer.Option(help="Draws the docstrings and the bootstrap.")] = 0,
-    percentile: Annotated[float, typer.Option(help="Share of the values that calibration keeps.")] = 100,
-    per_layer: Annotated[bool, typer.Option(help="Also the signal-to-noise ratio at every place.")] = False,
+    position: Annotated[
+        list[str],
+        typer.Option("--set", metavar="POSITION=BITS", help="Width of a position, such as scores=16; may be repeated."),
+    ] = [],  # noqa: B006  (Typer copies it)
+    count: Count = None,
+    seed: Seed = 0,
+    percentile: Percentile = 100,
+    pairs: Pairs = None,
+    text: Text = None,
+    images: Images = None,
+    per_layer: Annotated[bool, typer.Option(help="Also errors, saturation and hazards at every place.")] = False,
+    vectors: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write the integers between the layers, for a testbench.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="DIR", help="Write eval.json and places.svg.")
+    ] = None,
     json: AsJson = False,
 ) -> None:
-    """Run a BERT with integers only and compare it with float32: retrieval among docstrings, cosine.
+    """Run a network with integers only and compare it with its float32 twin, as a whole and place by place.
+
+    A BERT is judged by retrieval, a ViT by its answers, a Llama by perplexity; each figure with its 95 % interval.
 
     Example:  [bold]intsim eval minilm --scheme illm --bits w8a8 --per-layer[/bold]
     """
+    from intsim.files import make_folder, write_files
     from intsim.measure import network as measured
-    from intsim.models import Bert, IntegerBert
-    from intsim.models.real import folder
-    from intsim.schemes import SCHEMES, StaticScheme
 
-    if scheme not in SCHEMES:
-        raise UnknownName("scheme", scheme, SCHEMES)
-    widths = re.fullmatch(r"w(\d+)a(\d+)", bits.lower())
-    if widths is None:
-        raise IntsimError(f"bits are written like w8a8, got {bits!r}")
-    weight, activation = map(int, widths.groups())
-    chosen = SCHEMES[scheme]
-    changes: dict[str, Any] = {"bits": dataclasses.replace(chosen.bits, weight=weight, activation=activation)}
-    if isinstance(chosen, StaticScheme) and weight != chosen.bits.weight:
-        changes["weight_limits"] = (1 - 2 ** (weight - 1), 2 ** (weight - 1) - 1)
-    place = folder.find(model)
-    twin, tokenizer = Bert.load(place), folder.tokenizer(place)
-    texts = [text for pair in measured.pairs(32, seed, held_out=False) for text in pair]
-    samples = [tokens for _, tokens in measured.by_length(tokenizer, texts, 64)]
-    network = IntegerBert.design(twin, chosen.replace(**changes), samples, percentile)
-    with console.progress(f"{scheme} {bits}") as advance:
-        figures = measured.evaluate(twin, network, tokenizer, measured.pairs(pairs, seed), seed=seed, progress=advance)
-    figures = {"scheme": scheme, "bits": bits, "left_in_float": list(chosen.left_in_float), **figures}
-    if per_layer:
-        figures["places"] = measured.signal_to_noise(twin, network, samples[len(samples) // 2])
+    chosen = measured.with_bits(resolve_scheme(scheme), bits, **_widths(position))
+    task = measured.open_task(model, measured.Data(count, seed, pairs, text, images))
+    for folder in (output, vectors):
+        if folder is not None:
+            make_folder(folder)  # before the work, not after it
+    with console.progress(f"{chosen.name} {bits}") as advance:
+        network = task.design(chosen, percentile)
+        found = task.evaluate(network, advance)
+    left = list(chosen.left_in_float)
+    figures = {"model": model, "scheme": chosen.name, "bits": bits, "left_in_float": left, **found}
+    if per_layer or output is not None:
+        figures["places"] = measured.by_place(task.model, network, task.probe)
+    if output is not None:
+        picture = measured.draw_places(figures["places"], output / "places.svg", f"{task.name}, {chosen.name} {bits}")
+        paths = write_files(output, {"eval.json": json_module.dumps(figures, indent=1) + "\n"})
+        console.note(f"wrote {paths['eval.json']} and {picture}")
+    if vectors is not None:
+        written = measured.write_vectors(network, task.probe[0][:1], vectors)
+        console.note(f"wrote {len(written)} files to {vectors}, described by {written['manifest.json']}")
     if json:
         console.emit(figures)
         return
-    places = figures.pop("places", {})
-    console.facts(f"{model}, {scheme} {bits}", console.flat(figures))
-    if places:
-        body = [[name, found["decibels"], found["worst_token"]] for name, found in places.items()]
-        console.rows(["place", "decibels", "worst token"], body)
+    _print_figures(f"{model}, {chosen.name} {bits}", found)
+    if left:
+        console.note(f"left in floating point by {chosen.paper}: {', '.join(left)}")
+    if per_layer:
+        _print_places(figures["places"])
+
+
+def _widths(given: list[str]) -> dict[str, int]:
+    found = settings(given)
+    for name, value in found.items():
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise IntsimError(f"--set {name}={value}: expected a width in bits, such as --set scores=16")
+    return found
+
+
+def _print_figures(title: str, figures: Mapping[str, Any]) -> None:
+    sides = [side for side in ("float", "integer", "difference") if side in figures]
+    metrics = list(figures["float"])
+    console.rows(["", *sides], [[name, *(_text(figures[side].get(name)) for side in sides)] for name in metrics], title)
+    rest = {name: _text(value) for name, value in figures.items() if name not in sides}
+    console.facts("", rest)
+
+
+def _text(value: Any) -> str:
+    """A mean with its interval, or any other figure."""
+    if isinstance(value, Mapping):
+        return f"{value['mean']:.4f} in {value['low']:.4f} .. {value['high']:.4f}"
+    return "" if value is None else console.number(value)
+
+
+def _print_places(places: Mapping[str, Mapping[str, Any]]) -> None:
+    from intsim.measure.network.places import condensed
+
+    def decibels(value: float | None) -> str:
+        return "" if value is None else f"{value:.1f}"
+
+    body = [
+        [
+            place,
+            found["kind"],
+            found["format"],
+            *(decibels(found[name]) for name in ("decibels", "worst_token", "alone")),
+            f"{100 * found['at_ends']:.3g} %",
+            "" if found["clipped"] is None else f"{100 * found['clipped']:.3g} %",
+        ]
+        for place, found in places.items()
+    ]
+    console.rows(["place", "operator", "format", "dB", "worst token", "alone", "at the ends", "clipped"], body)
+    hazards = [f"{place}: {hazard}" for place, found in places.items() for hazard in found["hazards"]]
+    for hazard in condensed(hazards):
+        console.note(hazard)
