@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from intsim.measure.page import environment
+
 __all__ = ["render"]
 
 
@@ -25,46 +27,13 @@ def render(
     summaries : of each unit, for the comparison on top
     title, introduction : text
     """
-    import jinja2
-
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("hdl.flow", "templates"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    environment.filters.update(number=number, percent=percent)
-    environment.globals.update(bars=bars, dots=dots)
+    pages = environment("hdl.flow")
+    pages.globals.update(bars=bars, dots=dots)
     units = [
         {**figure, "picture": picture, "summary": summary}
         for figure, picture, summary in zip(figures, pictures, summaries, strict=True)
     ]
-    return environment.get_template("report.html.j2").render(title=title, introduction=introduction, units=units)
-
-
-def number(value: Any, digits: int = 3) -> str:
-    """Integers with thin spaces between thousands, other numbers with `digits` significant digits, None as a dash."""
-    if value is None:
-        return "–"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, int):
-        return f"{value:,}".replace(",", "\u202f")
-    if isinstance(value, float):
-        text = f"{value:.{digits}g}"
-        mantissa, e, exponent = text.partition("e")
-        return f"{mantissa}·10{_superscript(int(exponent))}" if e else text
-    return str(value)
-
-
-def percent(value: float) -> str:
-    """A share as a percentage."""
-    return "0 %" if value == 0 else f"{100 * value:.3g} %"
-
-
-def _superscript(value: int) -> str:
-    return str(value).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+    return pages.get_template("report.html.j2").render(title=title, introduction=introduction, units=units)
 
 
 def bars(histogram: Mapping[str, Sequence[float]], width: int = 360, height: int = 64) -> str:
