@@ -96,16 +96,21 @@ def progress(label: str) -> Iterator[Callable[[float, float], None]]:
 
 
 @contextmanager
-def steps(total: int) -> Iterator[Callable[[str], None]]:
-    """A bar of `total` named steps; call it with the name of the step that begins."""
+def steps(total: int) -> Iterator[Callable[[str], Callable[[float, float], None]]]:
+    """A bar of `total` named steps; call it with the name of the step that begins.
+
+    Its answer may be called with what of the step is done and what there is in all.
+    """
     with _bar() as bar:
         task = bar.add_task("", total=total)
         begun = 0
 
-        def begin(label: str) -> None:
+        def begin(label: str) -> Callable[[float, float], None]:
             nonlocal begun
-            bar.update(task, completed=begun, description=label)
+            before = begun
+            bar.update(task, completed=before, description=label)
             begun += 1
+            return lambda done, whole: bar.update(task, completed=before + done / whole)
 
         yield begin
 

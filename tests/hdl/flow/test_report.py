@@ -11,6 +11,7 @@ import pytest
 import hdl
 from hdl.flow import page, report
 from intsim import Fixed, measure
+from intsim.measure.page import number
 from intsim.tables import NLI
 
 
@@ -179,4 +180,4 @@ def test_text_is_escaped(figures):
     ],
 )
 def test_numbers_are_written_for_readers(value, text):
-    assert page.number(value) == text
+    assert number(value) == text
