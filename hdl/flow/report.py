@@ -56,7 +56,7 @@ def gather(
     speed: int = 6,
     seeds: Sequence[int] = (1, 2, 3, 4, 5),
     samples: Sequence[Sample] = (),
-    begin: Callable[[str], None] = lambda step: None,
+    begin: Callable[[str], object] = lambda step: None,
     **options: Any,
 ) -> dict[str, Any]:
     """Measure, verify, synthesise and place a unit.
