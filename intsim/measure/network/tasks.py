@@ -14,14 +14,16 @@ from typing import Any, ClassVar
 import numpy as np
 
 from intsim.errors import IntsimError, UnknownName
-from intsim.measure.network import retrieval
+from intsim.measure.network import images, retrieval
 from intsim.models.bert import IntegerBert
 from intsim.models.network import IntegerNetwork
 from intsim.models.real import folder as folders
 from intsim.models.real.bert import Bert
+from intsim.models.real.vit import ViT
+from intsim.models.vit import IntegerViT
 from intsim.schemes import Scheme
 
-__all__ = ["TASKS", "Data", "Progress", "Retrieval", "Task", "open_task"]
+__all__ = ["TASKS", "Classification", "Data", "Progress", "Retrieval", "Task", "open_task"]
 
 Progress = Callable[[float, float], None]
 """Called with what is done and what there is in all."""
@@ -139,6 +141,46 @@ class Retrieval(Task):
         )
 
 
+class Classification(Task):
+    """An image classifier: the held-out digits, or images of one's own, of which some are set apart to calibrate."""
+
+    takes = "images"
+    metric = "top1"
+
+    def __init__(self, name: str, folder: Path, data: Data):
+        self.name, self.model = name, ViT.load(folder)
+        self._folder, self._seed = folder, data.seed
+        if data.images is None:
+            own, judged = images.digits(held_out=False).choose(128, data.seed), images.digits(held_out=True)
+            if judged.shape != self.model.cut.shape:
+                raise IntsimError(f"{name} takes images of {self.model.cut.shape}; give some with --images DIR")
+        else:
+            given = images.read(data.images, self.model)
+            own, judged = given.set_apart(min(128, max(len(given) // 4, 1)), data.seed)
+        self._judged = judged if data.count is None else judged.choose(data.count, data.seed)
+        if not len(self._judged):
+            raise IntsimError("no image to judge on; give at least two, one of which calibrates")
+        self._calibration = own
+        self.samples = [pixels for _, pixels in own.batches(32)]
+        self.probe = [self._judged.pixels(slice(16))]
+        self.row = len(self.model.positions)
+
+    def design(self, scheme: Scheme, percentile: float = 100) -> IntegerNetwork:
+        return IntegerViT.design(self.model, scheme, self.samples, percentile)
+
+    def evaluate(self, network: IntegerNetwork, progress: Progress | None = None) -> dict[str, Any]:
+        got = images.logits_of(lambda pixels: network(pixels).decode(), self._judged, progress)
+        return images.evaluate(self._real, got, self._judged.classes, self._seed)
+
+    @functools.cached_property
+    def _real(self) -> np.ndarray:
+        """The twin's logits, found once for all schemes."""
+        return images.logits_of(lambda pixels: self.model.real(pixels)["logits"], self._judged)
+
+    def fingerprint(self) -> str:
+        return digest_of(self._folder, self._judged.digest(), self._calibration.digest(), str(self._seed))
+
+
 def digest_of(folder: Path, *texts: str) -> str:
     """SHA-256 of a model's files and of texts."""
     found = hashlib.sha256()
@@ -150,7 +192,7 @@ def digest_of(folder: Path, *texts: str) -> str:
     return found.hexdigest()
 
 
-TASKS: Mapping[str, type[Task]] = MappingProxyType({"bert": Retrieval})
+TASKS: Mapping[str, type[Task]] = MappingProxyType({"bert": Retrieval, "vit": Classification})
 """Every kind of model, by ``model_type`` of its config.json."""
 
 

@@ -124,21 +124,16 @@ class ViT:
         gain, offset = (np.repeat(v.astype(np.float64), self.cut.size**2) for v in (self.gain, self.offset))
         return weight * gain[:, None], bias + offset @ weight
 
-    def tokens(self, pixels: Any) -> np.ndarray:
-        """The class token and the embedded patches, float32 (batch, 1 + patches, size)."""
-        rows = self.cut(pixels).astype(np.float32)
-        gain, offset = (np.repeat(v.astype(np.float32), self.cut.size**2) for v in (self.gain, self.offset))
-        inside = linear(self.patches, rows * gain + offset)
-        return np.concatenate([np.broadcast_to(self.first, (len(rows), 1, len(self.first))), inside], axis=1)
-
     def embed(self, pixels: Any) -> np.ndarray:
-        """Tokens and positions added, float32 (batch, 1 + patches, size), of pixels (batch, channels, h, w)."""
-        return self.tokens(pixels) + self.positions
+        """The embedded patches, float32 (batch, patches, size), of pixels (batch, channels, height, width)."""
+        gain, offset = (np.repeat(v.astype(np.float32), self.cut.size**2) for v in (self.gain, self.offset))
+        return linear(self.patches, self.cut(pixels).astype(np.float32) * gain + offset)
 
     def real(self, pixels: Any) -> dict[str, np.ndarray]:
         """Every tensor of the network by its place, ``logits`` (batch, classes) the last."""
-        found = {"tokens": self.tokens(pixels)}
-        x = found["embedding"] = found["tokens"] + self.positions
+        found = {"patches": self.embed(pixels)}
+        first = np.broadcast_to(self.first, (len(found["patches"]), 1, len(self.first)))
+        x = found["embedding"] = np.concatenate([first, found["patches"]], axis=1) + self.positions
         for number, block in enumerate(self.blocks):
             inside = self._real_block(block, x)
             found |= {f"{number}.{name}": tensor for name, tensor in inside.items()}
