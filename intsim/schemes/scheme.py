@@ -1,7 +1,8 @@
 """What a scheme is: one paper's complete choice of operators and widths, and how a network is built from it.
 
 A network asks its scheme for layers. Every scheme answers the same questions (``design_linear``,
-``design_attention``, ``design_product``, ``design_activation``, ``design_norm``, ``design_residual``) with a
+``design_attention``, ``design_product``, ``design_activation``, ``design_norm``, ``design_residual``; for language
+models ``design_embedding``, ``design_rms_norm``, ``design_rotary``, ``design_causal``, ``design_gated``) with a
 :class:`Layer` that takes and returns :class:`~intsim.formats.quantized.Quantized` tensors, so that one network runs
 under every scheme. Real scales are given at design time; a scheme that finds its scales at run time ignores them.
 """
@@ -11,6 +12,7 @@ from __future__ import annotations
 import abc
 import dataclasses
 import inspect
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -35,7 +37,7 @@ class Layer(Protocol):
     @property
     def units(self) -> tuple[Unit, ...]: ...
 
-    def __call__(self, *tensors: Quantized) -> Quantized: ...
+    def __call__(self, *tensors: Any) -> Quantized: ...
 
 
 @dataclass(frozen=True)
@@ -245,6 +247,39 @@ class Scheme(Parameters, abc.ABC):
     @abc.abstractmethod
     def design_residual(self, scale_branch: Any, scale_identity: Any, scale_out: Any) -> Layer:
         """``branch + identity`` of ``layer(branch, identity)``."""
+
+    # What a language model needs besides --------------------------------------------------------------------------
+
+    @property
+    def has_gated(self) -> bool:
+        """Whether :meth:`design_gated` finds an operator."""
+        return self.gated is not None
+
+    def design_embedding(self, table: Any, scale: Any) -> Callable[[Any], Quantized]:
+        """The rows (..., channels) of a real table by integer tokens (...), with the residual stream's width."""
+        raise self._lacks("design_embedding")
+
+    def design_rms_norm(self, gamma: Any, scale_in: Any, scale_out: Any) -> Layer:
+        """RMSNorm over the last axis."""
+        raise self._lacks("design_rms_norm")
+
+    def design_rotary(self, channels: int, positions: int, base: float, scale_in: Any, scale_out: Any) -> Layer:
+        """Rotary positions of ``layer(x, positions)``, x (batch, heads, n, channels) of the residual stream's width;
+        the result has that of activations."""
+        raise self._lacks("design_rotary")
+
+    def design_causal(
+        self, scale_q: Any, scale_k: Any, scale_scores: Any, scale_v: Any, scale_out: Any, factor: float, max_row: int
+    ) -> tuple[Layer, Layer]:
+        """``p = layer(q, k, valid)`` and ``layer(p, v)``, in which a row depends on nothing but what it sees."""
+        raise self._lacks("design_causal")
+
+    def design_gated(self, scale_gate: Any, scale_up: Any, scale_out: Any, alpha: Any, max_row: int) -> Layer:
+        """``gate sigmoid(gate / alpha) up`` of ``layer(gate, up)``, alpha per channel."""
+        raise self._lacks("design_gated")
+
+    def _lacks(self, question: str) -> IntsimError:
+        return IntsimError(f"{self.name} does not answer {question}; use a StaticScheme or a DynamicScheme")
 
     def _design_unit(self, part: str, *scales: Any, **options: Any) -> Unit:
         """The unit of one part for real scales: designed, or as it is where the scheme holds a finished unit."""

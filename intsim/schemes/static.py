@@ -14,11 +14,16 @@ from intsim.exact import exact, run
 from intsim.formats import Int
 from intsim.formats.dyadic import RULES
 from intsim.formats.quantized import Quantized
+from intsim.linear.embedding import Embedding
 from intsim.linear.fused import linear
 from intsim.linear.matmul import PackedWeights, matmul, pack
+from intsim.linear.rope import RoPE
 from intsim.nonlinear.base import from_scale
 from intsim.nonlinear.norm import from_gamma
 from intsim.requant import Requantizer, ResidualAdd
+from intsim.schemes.gated import PairGated, TableGated
+from intsim.schemes.rms import MirroredNorm
+from intsim.schemes.rotary import StaticRotary
 from intsim.schemes.scheme import Operator, Scheme
 from intsim.unit import Unit
 
@@ -114,6 +119,52 @@ class StaticScheme(Scheme):
         saturating = bool(dict(self.residual.options)["saturating"])
         y = Int(self.bits.residual) if saturating else Int(34)  # HAWQ's sum of two 32-bit terms
         return Residual(ResidualAdd(branch, identity, y, saturating), from_scale(scale_out))
+
+    @property
+    def has_gated(self) -> bool:
+        return self._silu is not None or self.softmax is not None
+
+    @property
+    def _silu(self) -> Operator | None:
+        """The table that holds the activation, which can hold SiLU as well."""
+        chosen = self.activation
+        return chosen if isinstance(chosen, Operator) and chosen.unit == "ScaledTable" else None
+
+    def design_embedding(self, table: Any, scale: Any) -> Embedding:
+        return Embedding.from_real(table, self.bits.residual, scale)
+
+    def design_rms_norm(self, gamma: Any, scale_in: Any, scale_out: Any) -> MirroredNorm:
+        twice = np.tile(np.asarray(gamma, dtype=np.float64), 2)
+        norm = self.design_norm(twice, np.zeros_like(twice), scale_in, scale_out)
+        return MirroredNorm(norm, Int(self.bits.residual).hi)
+
+    def design_rotary(self, channels: int, positions: int, base: float, scale_in: Any, scale_out: Any) -> StaticRotary:
+        wide = self.bits.residual
+        rope = RoPE.design(channels, positions, base, x=Int(wide), y=Int(wide + 1))
+        requantizer = self.design_requantizer(scale_in, scale_out, self.bits.activation)
+        return StaticRotary(rope, requantizer, from_scale(scale_out))
+
+    def design_causal(
+        self, scale_q: Any, scale_k: Any, scale_scores: Any, scale_v: Any, scale_out: Any, factor: float, max_row: int
+    ) -> tuple[Attention, Product]:
+        attention = self.design_attention(scale_q, scale_k, scale_scores, factor, max_row)
+        scale_p = 2.0 ** -attention.softmax.outputs["y"].frac  # type: ignore[attr-defined]
+        return attention, self.design_product(scale_p, scale_v, scale_out)
+
+    def design_gated(
+        self, scale_gate: Any, scale_up: Any, scale_out: Any, alpha: Any, max_row: int
+    ) -> TableGated | PairGated:
+        if np.any(np.asarray(alpha) != 1):
+            raise IntsimError(f"{self.name} has no sigmoid with a divisor per channel; smooth without the gate")
+        x, real_gate, bits = Int(self.bits.gelu), float(scale_gate), self.bits.activation
+        if self._silu is not None:
+            table = self._silu.design(real_gate, fn="silu", x=x)
+            m, k = table.scale_out  # type: ignore[attr-defined]
+            requantizer = self.design_requantizer(m * 2.0**-k * float(scale_up), scale_out, bits)
+            return TableGated(table, requantizer, from_scale(scale_out))
+        pair = self._design_unit("softmax", real_gate, x=x, max_row=2)
+        step = real_gate * 2.0 ** -pair.outputs["y"].frac  # type: ignore[attr-defined]
+        return PairGated(pair, self.design_requantizer(step * float(scale_up), scale_out, bits), from_scale(scale_out))
 
 
 # The layers ----------------------------------------------------------------------------------------------------
