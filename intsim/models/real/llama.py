@@ -173,7 +173,7 @@ class Llama:
             for name, heads in (("q", self.heads), ("k", self.groups), ("v", self.groups))
         )
         place = np.arange(past, past + n)
-        q, k = (record(at + f"turned_{name}", rotate(t, place, self.base)) for name, t in (("q", q), ("k", k)))
+        q, k = (record(f"{at}{name}_rope", rotate(t, place, self.base)) for name, t in (("q", q), ("k", k)))
         if cache is not None:
             k, v = (_extend(cache, at + name, t) for name, t in (("k", k), ("v", v)))
         grouped = q.reshape(batch, self.groups, -1, q.shape[-1])  # the heads of a group above each other
