@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 
 from intsim.errors import IntsimError, UnknownName
 
-__all__ = ["Parameters", "digest", "from_plain", "note", "to_plain"]
+__all__ = ["Parameters", "digest", "from_plain", "note", "registered", "to_plain"]
 
 _registry: dict[str, type[Parameters]] = {}
 _enums: dict[str, type[enum.Enum]] = {}
@@ -115,16 +115,21 @@ def from_plain(value: Any) -> Any:
 
 
 def _lookup(name: str) -> type[Parameters]:
-    if name not in _registry:
-        for home in _HOMES:
-            try:
-                importlib.import_module(home)
-            except ModuleNotFoundError as error:
-                if error.name != home:
-                    raise
-    if name not in _registry:
-        raise UnknownName("type", name, _registry)
-    return _registry[name]
+    known = _registry if name in _registry else registered()
+    if name not in known:
+        raise UnknownName("type", name, known)
+    return known[name]
+
+
+def registered() -> dict[str, type[Parameters]]:
+    """Every type of this package by name, and those that others have defined so far."""
+    for home in _HOMES:
+        try:
+            importlib.import_module(home)
+        except ModuleNotFoundError as error:
+            if error.name != home:
+                raise
+    return dict(_registry)
 
 
 def _learn_enums(cls: type[Parameters]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,7 +59,13 @@ class Accuracy:
 
 
 def error(
-    unit: Unit, inputs: Any = None, *, port: str | None = None, tau: float | None = None, seed: int = 0
+    unit: Unit,
+    inputs: Any = None,
+    *,
+    port: str | None = None,
+    tau: float | None = None,
+    seed: int = 0,
+    real: Callable[..., Any] | None = None,
 ) -> Accuracy:
     """The error of `unit` against its real function.
 
@@ -74,6 +81,8 @@ def error(
     port : the output port; default the first
     tau : default one unit in the last place of a fixed-point output, else 2**-14
     seed : of the random codes
+    real : the function to compare with; default the unit's own. A unit designed for a function of one's own knows
+        only its name
 
     Raises
     ------
@@ -88,17 +97,17 @@ def error(
     complete = False
     if inputs is None:
         columns, complete = domain_inputs(unit, seed)
-        columns = defined_at(unit, columns, port)
+        columns = defined_at(unit, columns, port, real)
     else:
         columns = inputs if isinstance(inputs, tuple) else (inputs,)
-    codes, real = compare(unit, columns, port)
+    codes, exact = compare(unit, columns, port, real)
     fmt = unit.outputs[port]
-    absolute = np.abs(fmt.decode(codes) - real)
+    absolute = np.abs(fmt.decode(codes) - exact)
     at = int(np.argmax(absolute))
     lsb = 2.0**-fmt.frac if isinstance(fmt, Fixed) else None
     tau = tau or lsb or 2.0**-14
-    relative = absolute / np.maximum(np.abs(real), tau)
-    rounded = np.abs(fmt.decode(fmt.encode(real, saturate=True)) - real)
+    relative = absolute / np.maximum(np.abs(exact), tau)
+    rounded = np.abs(fmt.decode(fmt.encode(exact, saturate=True)) - exact)
     return Accuracy(
         count=absolute.size,
         complete=complete,
@@ -113,13 +122,15 @@ def error(
         correctly_rounded=float(np.mean(absolute <= 0.5 * lsb)) if lsb else None,
         rounding_mean=float(rounded.mean()),
         rounding_max=float(rounded.max()),
-        worst=_inputs_at(unit, columns, real.shape, at),
+        worst=_inputs_at(unit, columns, exact.shape, at),
         worst_output=int(codes.flat[at]),
-        worst_real=float(real.flat[at]),
+        worst_real=float(exact.flat[at]),
     )
 
 
-def compare(unit: Unit, columns: tuple[Any, ...], port: str) -> tuple[np.ndarray, np.ndarray]:
+def compare(
+    unit: Unit, columns: tuple[Any, ...], port: str, function: Callable[..., Any] | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Output codes of `port`, and the real values limited to its range, of one shape.
 
     Raises
@@ -130,15 +141,17 @@ def compare(unit: Unit, columns: tuple[Any, ...], port: str) -> tuple[np.ndarray
     at = list(unit.outputs).index(port)
     results = unit(*columns)
     codes = np.atleast_1d(results[at] if isinstance(results, tuple) else results)
-    real = np.broadcast_to(real_values(unit, columns, port), codes.shape)
+    real = np.broadcast_to(real_values(unit, columns, port, function), codes.shape)
     if np.any(np.isnan(real)):
         first = _inputs_at(unit, columns, codes.shape, int(np.argmax(np.isnan(real))))
         raise IntsimError(f"the real function of {unit.name} is undefined at input {first}; give inputs=...")
     return codes, _limited(real, unit.outputs[port])
 
 
-def real_values(unit: Unit, columns: tuple[Any, ...], port: str) -> np.ndarray:
-    """The real function behind `port`, NaN where it is undefined.
+def real_values(
+    unit: Unit, columns: tuple[Any, ...], port: str, function: Callable[..., Any] | None = None
+) -> np.ndarray:
+    """The real function behind `port`, or another one; NaN where it is undefined.
 
     Raises
     ------
@@ -146,7 +159,7 @@ def real_values(unit: Unit, columns: tuple[Any, ...], port: str) -> np.ndarray:
         The unit approximates no known function.
     """
     with np.errstate(all="ignore"):
-        values = unit.real(*(fmt.decode(c) for fmt, c in zip(unit.inputs.values(), columns, strict=True)))
+        values = (function or unit.real)(*(fmt.decode(c) for fmt, c in zip(unit.inputs.values(), columns, strict=True)))
     if values is None:
         raise IntsimError(f"{unit.name} approximates no function known here, so it has no error; see unit.real")
     if isinstance(values, tuple):
@@ -154,11 +167,13 @@ def real_values(unit: Unit, columns: tuple[Any, ...], port: str) -> np.ndarray:
     return np.asarray(values, dtype=np.float64)
 
 
-def defined_at(unit: Unit, columns: tuple[np.ndarray, ...], port: str) -> tuple[np.ndarray, ...]:
+def defined_at(
+    unit: Unit, columns: tuple[np.ndarray, ...], port: str, function: Callable[..., Any] | None = None
+) -> tuple[np.ndarray, ...]:
     """The inputs of an elementwise unit that are numbers and at which its real function is defined."""
     if unit.is_row:
         return columns
-    keep = ~np.isnan(real_values(unit, columns, port))
+    keep = ~np.isnan(real_values(unit, columns, port, function))
     for column, fmt in zip(columns, unit.inputs.values(), strict=True):
         keep &= np.isfinite(fmt.decode(column))
     return tuple(column[keep] for column in columns)
