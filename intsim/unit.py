@@ -21,7 +21,7 @@ from intsim.exact import is_compiled
 from intsim.formats.base import Format
 from intsim.parameters import Parameters, digest, from_plain, to_plain
 
-__all__ = ["Hazard", "Unit", "load", "save"]
+__all__ = ["Hazard", "Unit", "load", "save", "takes_kernel"]
 
 _SCHEMA = 1
 _KERNEL_SIZE = 1 << 13  # elements from which a kernel may stand in for the golden model
@@ -95,7 +95,7 @@ class Unit(Parameters):
         columns, shape = self._admit(arrays)
         given = {} if out is None else self._place(out, shape)
         results = None
-        if is_compiled() and columns[0].size >= _KERNEL_SIZE:
+        if takes_kernel(columns[0].size):
             from intsim.kernels.units import evaluate
 
             results = evaluate(self, columns, given)
@@ -216,6 +216,11 @@ class Unit(Parameters):
         if not self.is_row:
             return values.reshape(shape)[()]
         return values.reshape(shape if values.ndim == 2 else shape[:-1])[()]
+
+
+def takes_kernel(size: int) -> bool:
+    """Whether a kernel may stand in for a golden model on so many elements: operators run compiled, and it pays."""
+    return is_compiled() and size >= _KERNEL_SIZE
 
 
 def _compact(body: dict[str, Any]) -> str:

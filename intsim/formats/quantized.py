@@ -144,6 +144,18 @@ class Quantized:
         """``data - zero_point``, int64: the integers that the scale multiplies."""
         return self.data.astype(np.int64) - self.zero_point
 
+    @property
+    def narrow_centred(self) -> np.ndarray:
+        """:attr:`centred` in a type as narrow as any codes of this dtype allow; the codes where no zero point is."""
+        ends = np.iinfo(self.data.dtype)
+        least, most = int(ends.min) - int(self.zero_point.max()), int(ends.max) - int(self.zero_point.min())
+        if least < -(1 << 31) or most >= 1 << 31:
+            return self.centred
+        if not self.zero_point.any():
+            return self.data
+        dtype = np.int16 if least >= -(1 << 15) and most < 1 << 15 else np.int32
+        return np.subtract(self.data, self.zero_point.astype(dtype), dtype=dtype)
+
     def decode(self) -> np.ndarray:
         """The real values, float64."""
         return np.ldexp(self.centred.astype(np.float64) * self.m, -np.broadcast_to(self.k, self.shape))

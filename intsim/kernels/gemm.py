@@ -116,7 +116,7 @@ def limbs(values: np.ndarray, lo: int, hi: int, bits: int = 8) -> list[Limb]:
     if lo >= 0 and hi <= 255:
         return [Limb(values.astype(np.uint8))]
     if -255 <= lo < 0 and hi <= lo + 255 and WORDS != PAIRS:  # centred codes; of 9 bits at most, see _DEPTH
-        return [Limb((values.astype(np.int64) - lo).astype(np.uint8), lo)]
+        return [Limb(values.astype(np.uint8) - np.uint8(lo & 255), lo)]  # modulo 256, where they are
     signed = lo < 0
     count = -(-(max(max(hi, 0).bit_length(), (-lo - 1).bit_length() if signed else 0) + signed) // 8)
     little = values.astype(values.dtype.newbyteorder("<"), copy=False)

@@ -1,4 +1,4 @@
-"""LayerNorms of I-ViT and I-BERT on rows of up to 32 bits: the golden model's arithmetic in narrow lanes."""
+"""Normalisations of rows of up to 32 bits: the golden models' arithmetic in narrow lanes, divisions by reciprocals."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 
 from intsim.exact import compiled, kernel
-from intsim.kernels.memory import aligned
+from intsim.kernels.memory import aligned, room
 from intsim.kernels.threads import in_parts
 from intsim.nonlinear.roots import integer_root, newton10
-from intsim.rounding import TIES_TO_EVEN, TO_ZERO, divide_round
+from intsim.rounding import TIES_AWAY, TIES_TO_EVEN, TO_ZERO, divide_round
 
-__all__ = ["ibert_norm", "ivit_norm"]
+__all__ = ["di_norm", "ibert_norm", "ivit_norm", "l1_norm"]
 
 _PARALLEL = 1 << 17
 
@@ -100,3 +100,84 @@ def norm_rows(x, bias, mode, truncate, newton, shift, limit, fine, out):
             for j in range(columns):
                 product = np.int64(np.int32(row[j] - centre)) * np.int64(scale)
                 result[j] = (product >> 1) + np.int64(bias[j])
+
+
+def di_norm(unit: Any, columns: tuple[np.ndarray, ...], given: dict[str, np.ndarray]) -> dict[str, np.ndarray] | None:
+    """:class:`~intsim.nonlinear.norm.DINorm`."""
+    (x,) = columns
+    factors = np.array(unit.factors, dtype=np.int64)
+    if factors.size not in (1, x.shape[1]) or x.shape[1] > unit.longest:
+        return None
+    unit._check_values(x)
+    return {"y": _quotients(unit, x, factors, True, unit.F, given)}
+
+
+def l1_norm(unit: Any, columns: tuple[np.ndarray, ...], given: dict[str, np.ndarray]) -> dict[str, np.ndarray] | None:
+    """:class:`~intsim.nonlinear.norm.L1Norm`."""
+    (x,) = columns
+    if unit.rounding != TIES_AWAY or x.shape[1] > unit.max_row:
+        return None
+    unit._check_values(x)
+    return {"y": _quotients(unit, x, np.ones(1, dtype=np.int64), False, 0, given)}
+
+
+def _quotients(
+    unit: Any, x: np.ndarray, factors: np.ndarray, squares: bool, F: int, given: dict[str, np.ndarray]
+) -> np.ndarray:
+    out = given.get("y")
+    if out is None:
+        out = aligned(x.shape, unit.outputs["y"].dtype)
+
+    def work(first: int, last: int) -> None:
+        row = room("deviations", x.shape[1:], np.int64)
+        compiled(quotient_rows)(x[first:last], factors, unit.center, squares, F, unit.G, row, out[first:last])
+
+    in_parts(work, len(x), 1, x.size > _PARALLEL)
+    return out
+
+
+@kernel
+def quotient_rows(x, factors, center, squares, F, G, a, out):
+    """Rows divided by the root of their mean square, or by their mean magnitude; `a` holds one row's deviations."""
+    n = x.shape[1]
+    for i in range(x.shape[0]):
+        row = x[i]
+        for j in range(n):
+            a[j] = np.int64(row[j]) * factors[j if factors.size > 1 else 0]
+        if center:
+            total = np.int64(0)
+            for j in range(n):
+                total += a[j]
+            mean = divide_round(total, n, TIES_TO_EVEN)
+            for j in range(n):
+                a[j] -= mean
+        energy, size = np.int64(0), np.int64(0)
+        if squares:
+            for j in range(n):
+                energy += a[j] * a[j]
+            divide_row(a, np.int64(1) << (F + G), max(integer_root((energy << (2 * F)) // n), 1), out[i])
+        else:
+            for j in range(n):
+                size += abs(a[j])
+            divide_row(a, np.int64(n) << G, max(size, 1), out[i])
+
+
+@kernel
+def divide_row(a, factor, divisor, out):
+    """``a factor / divisor``, TIES_AWAY: on magnitudes, ``floor(N / (2 divisor))`` with ``N = 2 |a| factor + divisor``.
+
+    Below 2**50 N is exact in float64, and ``(N + 1/2) / (2 divisor)`` is computed within ``2**-52`` of itself, which
+    is less than its distance of ``1 / (4 divisor)`` or more from every integer: its integer part is right.
+    """
+    most = np.int64(0)
+    for j in range(a.size):
+        most = max(most, abs(a[j]))
+    if (most * factor) >> 48 == 0 and divisor >> 48 == 0:
+        assert 2 * most * factor + divisor < 1 << 50
+        slope, start, inverse = 2.0 * np.float64(factor), np.float64(divisor) + 0.5, 1.0 / (2.0 * np.float64(divisor))
+        for j in range(a.size):
+            quotient = np.int64((abs(np.float64(a[j])) * slope + start) * inverse)
+            out[j] = -quotient if a[j] < 0 else quotient
+    else:
+        for j in range(a.size):
+            out[j] = divide_round(a[j] * factor, divisor, TIES_AWAY)

@@ -23,6 +23,10 @@ _KERNELS = {
     "intsim.nonlinear.softmax.IBertSoftmax": "intsim.kernels.softmax:ibert_softmax",
     "intsim.nonlinear.layernorm.IViTLayerNorm": "intsim.kernels.norm:ivit_norm",
     "intsim.nonlinear.layernorm.IBertLayerNorm": "intsim.kernels.norm:ibert_norm",
+    "intsim.nonlinear.softmax.DIClippedSoftmax": "intsim.kernels.illm:clipped_softmax",
+    "intsim.nonlinear.gated.DISwiGLU": "intsim.kernels.illm:swiglu",
+    "intsim.nonlinear.norm.DINorm": "intsim.kernels.norm:di_norm",
+    "intsim.nonlinear.norm.L1Norm": "intsim.kernels.norm:l1_norm",
     "intsim.linear.dynamic.DynamicRequantize": "intsim.kernels.dynamic:dynamic_requantize",
 }
 
@@ -35,17 +39,18 @@ def evaluate(unit: Any, columns: list[np.ndarray], given: _Results) -> _Results 
     columns : checked inputs, 1-D or ``(rows, n)``
     given : arrays to write some outputs into, of the port's dtype and the columns' shape, C-contiguous
     """
-    kernel = _kernel_of(type(unit))
+    kernel = _kernel_of(unit)
     if kernel is None:
         return None
     return kernel(unit, tuple(columns), given)
 
 
-def _kernel_of(kind: type) -> Any:
+def _kernel_of(unit: Any) -> Any:
+    kind = type(unit)
     place = _KERNELS.get(f"{kind.__module__}.{kind.__qualname__}")
     if place is not None:
         module, _, name = place.partition(":")
         return getattr(import_module(module), name)
     from intsim.kernels.table import look_up
 
-    return None if hasattr(kind, "max_row") else look_up
+    return None if unit.is_row else look_up

@@ -17,7 +17,7 @@ from intsim.formats import Format, Int
 from intsim.linear.scale import dynamic_code, dynamic_scale
 from intsim.nonlinear.base import Row, require_int
 from intsim.rounding import TIES_AWAY, TO_NEG, Rounding, divide_round
-from intsim.unit import Hazard
+from intsim.unit import Hazard, takes_kernel
 
 __all__ = ["DynamicRequantize"]
 
@@ -158,17 +158,39 @@ class DynamicRequantize(Row):
         IntsimError
             A product beyond 62 bits, or a scale above 255 (a negative ky).
         """
+        if takes_kernel(x.size):
+            from intsim.kernels.dynamic import requantize
+
+            found = requantize(self, x, m, k, np.empty(x.shape, dtype=self.outputs["y"].dtype))
+            if self.holds(found, m):
+                return self.with_byte_exponents(found)
         low, top = x.min(axis=1).astype(object), x.max(axis=1).astype(object)
         if self.include_zero:
             low, top = np.minimum(low, 0), np.maximum(top, 0)
         worst = max(int((top - low).max()), int(top.max()), -int(low.min()), 1)
         self._check_width(worst, int(m.max()))
-        found = self._rows(x, m, k)
-        if int(found["k"].min()) < 0 or int(found["k"].max()) > 255:
-            raise IntsimError(
-                f"k of a row becomes {int(found['k'].min())}..{int(found['k'].max())}, 0..255 fit; rescale the input"
-            )
-        return {**found, "k": found["k"].astype(np.uint8)}
+        return self.with_byte_exponents(self._rows(x, m, k))
+
+    def holds(self, found: Mapping[str, np.ndarray], m: np.ndarray) -> bool:
+        """Whether ranges that a kernel found, and all that it computed with them, fit 62 bits."""
+        low, span = found["low"], found["span"]
+        worst = max(int(span.max()), int((low + span).max()), -int(low.min()))
+        return worst.bit_length() + max(self.bits + 1, int(m.max()).bit_length()) <= 62
+
+    def with_byte_exponents(self, found: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Scales per row as the paper stores them.
+
+        Raises
+        ------
+        IntsimError
+            A scale above 255, or one too fine for a byte.
+        """
+        least, largest = int(found["k"].min()), int(found["k"].max())
+        if least < 0 or largest > 255:
+            raise IntsimError(f"k of a row becomes {least}..{largest}, 0..255 fit; rescale the input")
+        formats = self.outputs
+        scale = {port: found[port].astype(formats[port].dtype) for port in ("m", "zero_point")}
+        return {**found, **scale, "k": found["k"].astype(np.uint8)}
 
     def _rows(self, x: np.ndarray, m: np.ndarray, k: np.ndarray) -> dict[str, np.ndarray]:
         if x.dtype == np.uint64:

@@ -2,20 +2,51 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from intsim.errors import DtypeError, IntsimError
-from intsim.exact import exact, run
+from intsim.exact import exact, is_compiled, run
 from intsim.formats.quantized import Quantized
 from intsim.linear.dynamic import DynamicRequantize
-from intsim.linear.matmul import matmul
+from intsim.linear.matmul import PackedWeights, matmul, prove_width
 from intsim.parameters import Parameters
-from intsim.rounding import TO_NEG, Rounding
+from intsim.rounding import TIES_AWAY, TO_NEG, Rounding, divide_round
+from intsim.unit import takes_kernel
 
-__all__ = ["DIMatMul", "DIResidualAdd"]
+__all__ = ["DIMatMul", "DIResidualAdd", "Sums", "add_bias", "requantize_rows"]
+
+
+@dataclass(frozen=True, eq=False)
+class Sums:
+    """Inner products before their columns share a scale: ``(values * factors) >> drop`` of scale ``m / 2**k``.
+
+    Attributes
+    ----------
+    values : int32 or int64 (..., M, N)
+    factors, drop : int64, (N,) or (..., 1, N), or one number: mantissas of the columns, and shifts up to 63
+    m, k : scale of each row, (..., M, 1) or broadcasting to it
+    """
+
+    values: np.ndarray
+    factors: np.ndarray
+    drop: np.ndarray
+    m: np.ndarray
+    k: np.ndarray
+
+    def aligned(self) -> np.ndarray:
+        """The products at the scale of their row, int64."""
+        *batch, rows, width = self.values.shape
+        factors, drop = (
+            np.ascontiguousarray(np.broadcast_to(v, (*batch, 1, width))).reshape(-1, width)
+            for v in (self.factors, self.drop)
+        )
+        out = np.empty(self.values.shape, dtype=np.int64)
+        run(align_columns, self.values.reshape(-1, rows, width), factors, drop, out.reshape(-1, rows, width))
+        return out
 
 
 @dataclass(frozen=True)
@@ -56,23 +87,37 @@ class DIMatMul(Parameters):
 
         Returns
         -------
-        P : int64 (..., M, N)
+        P : int32 or int64 (..., M, N)
         m, k : scale of each row, of shape (..., M, 1) or broadcasting to it
+        """
+        sums = self.multiply(a, b, bias)
+        return (sums.values if b.granularity == "tensor" else sums.aligned()), sums.m, sums.k
+
+    def multiply(self, a: Quantized, b: Quantized, bias: Any = None, packed: PackedWeights | None = None) -> Sums:
+        """The inner products, and what brings their columns to one scale.
+
+        Parameters
+        ----------
+        packed : the integers of `b` that its scale multiplies, ordered once by :func:`intsim.linear.pack`
         """
         _check_quantized(a, b)
         if a.granularity not in ("tensor", "token"):
             raise IntsimError("the left operand's scale varies along the reduction; use one per tensor or per token")
         if _varies(b, -2):
             raise IntsimError("the right operand's scale varies along the reduction; use one per tensor or per column")
-        product = matmul(a.centred, b.centred, bias, acc_bits=self.acc_bits).astype(np.int64)
+        left, right = a.narrow_centred, packed if packed is not None and is_compiled() else b.narrow_centred
+        offset = np.zeros((), np.int64) if bias is None else np.asarray(bias)
+        need = prove_width(left, right, left.shape[-1], offset, self.acc_bits)
+        product = matmul(left, right, bias, acc_bits=min(self.acc_bits, 32) if need <= 32 else self.acc_bits)
+        one = np.ones((), np.int64)
         if b.granularity == "tensor":
-            return product, a.m * b.m, a.k + b.k
+            return Sums(product, one, 0 * one, a.m * b.m, a.k + b.k)
         least = b.k.min(axis=-1, keepdims=True) if b.k.ndim else b.k
         columns = np.broadcast_to(b.m, np.broadcast_shapes(b.m.shape, b.k.shape))
-        if int(np.abs(product).max()) * int(columns.max()) >> 62:
+        largest = 1 << 31 if product.dtype == np.int32 else max(int(product.max()), -int(product.min()))
+        if largest * int(np.abs(columns).max()) >> 62:
             raise IntsimError("product * m2 leaves 62 bits; use narrower mantissas for the right operand")
-        drop = np.minimum(b.k - least, 63)
-        return (product * columns) >> drop, a.m, a.k + least
+        return Sums(product, columns, np.minimum(b.k - least, 63), a.m, a.k + least)
 
     def __call__(self, a: Quantized, b: Quantized, bias: Any = None) -> Quantized:
         """The requantised product.
@@ -132,11 +177,15 @@ class DIResidualAdd(Parameters):
         rows = (*a.shape[:-1], 1)
         ka, kb = (np.broadcast_to(side.k, rows).reshape(-1) for side in (a, b))
         common = np.minimum(np.maximum(ka, kb), np.minimum(ka, kb) + _ALIGN)
-        left, right = ((side.centred * side.m).reshape(-1, a.shape[-1]) for side in (a, b))
-        if max(int(np.abs(left).max()), int(np.abs(right).max())) >> (44 - _ALIGN):
+        if max(map(_largest_term, (a, b))) >> (44 - _ALIGN):
             raise IntsimError(f"a term passes {44 - _ALIGN} bits; use codes of 16 bits and mantissas of 8")
-        total = np.empty(left.shape, dtype=np.int64)
-        run(add_aligned, left, right, common - ka, common - kb, total)
+        codes = (np.ascontiguousarray(v.data, np.int64 if v.data.dtype == np.uint64 else None) for v in (a, b))
+        terms = [
+            (v.reshape(-1, a.shape[-1]), *_per_row(rows, side.zero_point, side.m))
+            for v, side in zip(codes, (a, b), strict=True)
+        ]
+        total = np.empty(terms[0][0].shape, dtype=np.int64)
+        run(add_aligned, *terms[0], common - ka, *terms[1], common - kb, total)
         return requantize_rows(self.stage(), total.reshape(a.shape), np.ones(rows, np.int64), common.reshape(rows))
 
 
@@ -146,10 +195,55 @@ _ALIGN = 18  # 17 + 8 bits of a term, 18 of alignment and 16 of the code stay be
 def requantize_rows(stage: DynamicRequantize, x: np.ndarray, m: np.ndarray, k: np.ndarray) -> Quantized:
     """Dynamic requantisation of (..., n) integers of scale ``m / 2**k`` per row."""
     rows = (*x.shape[:-1], 1)
-    scale_m, scale_k = (np.ascontiguousarray(np.broadcast_to(v, rows)).reshape(-1) for v in (m, k))
-    nets = stage.rows(np.ascontiguousarray(x).reshape(-1, x.shape[-1]), scale_m, scale_k)
-    m_out, k_out, zero = (nets[name].astype(np.int64).reshape(rows) for name in ("m", "k", "zero_point"))
-    return Quantized(nets["y"].reshape(x.shape), m_out, k_out, zero)
+    return _quantized(stage.rows(np.ascontiguousarray(x).reshape(-1, x.shape[-1]), *_per_row(rows, m, k)), x.shape)
+
+
+def add_bias(stage: DynamicRequantize, sums: Sums, bias: np.ndarray, fraction: int) -> Quantized:
+    """Sums and a bias, requantised.
+
+    Parameters
+    ----------
+    stage : the requantisation
+    sums : of a matrix of weights: one factor per column
+    bias : int64 (N,) with `fraction` fraction bits; a division brings it to each row's scale (TIES_AWAY)
+    """
+    shape, width = sums.values.shape, sums.values.shape[-1]
+    m, k = _per_row((*shape[:-1], 1), sums.m, sums.k)
+    if takes_kernel(sums.values.size):
+        from intsim.kernels.dynamic import requantize_linear
+
+        factors, drop = (
+            np.ascontiguousarray(np.broadcast_to(v.reshape(-1), (width,))) for v in (sums.factors, sums.drop)
+        )
+        out = np.empty((len(m), width), dtype=stage.outputs["y"].dtype)
+        found = requantize_linear(stage, sums.values.reshape(-1, width), factors, drop, bias, m, k, fraction, out)
+        if stage.holds(found, m):
+            return _quantized(stage.with_byte_exponents(found), shape)
+    total = np.empty((len(m), width), dtype=np.int64)
+    run(bias_rows, sums.aligned().reshape(-1, width), bias, m, k, fraction, total)
+    return _quantized(stage.rows(total, m, k), shape)
+
+
+def _quantized(nets: Mapping[str, np.ndarray], shape: tuple[int, ...]) -> Quantized:
+    """What a requantisation of rows found, as a tensor (..., n)."""
+    scale = (nets[name].astype(np.int64).reshape(*shape[:-1], 1) for name in ("m", "k", "zero_point"))
+    return Quantized(nets["y"].reshape(shape), *scale)
+
+
+def _per_row(rows: tuple[int, ...], *values: np.ndarray) -> Iterator[np.ndarray]:
+    """One number per row, from what broadcasts to them."""
+    return (np.ascontiguousarray(np.broadcast_to(v, rows)).reshape(-1) for v in values)
+
+
+def _largest_term(q: Quantized) -> int:
+    """A bound of ``|(data - zero_point) m|``: by the ends of the type, and where those are far, by the values."""
+    m = int(np.abs(q.m).max())
+    if q.data.dtype.itemsize <= 2:
+        ends = np.iinfo(q.data.dtype)
+        reach = max(int(ends.max) - int(q.zero_point.min()), int(q.zero_point.max()) - int(ends.min))
+        if reach * m >> (44 - _ALIGN) == 0:
+            return reach * m
+    return int(np.abs(q.centred * q.m).max())
 
 
 def _check_quantized(*tensors: Any) -> None:
@@ -164,10 +258,31 @@ def _varies(q: Quantized, axis: int) -> bool:
 
 
 @exact
-def add_aligned(a, b, shift_a, shift_b, out):
-    """Rows of `a` and `b`, each shifted to the left, or to the right where the shift is negative, and added."""
+def add_aligned(a, zero_a, m_a, shift_a, b, zero_b, m_b, shift_b, out):
+    """Rows ``(x - zero) m``, each shifted to the left, or to the right where the shift is negative, and added."""
     for i in range(a.shape[0]):
         left_a, right_a = max(shift_a[i], 0), min(max(-shift_a[i], 0), 63)
         left_b, right_b = max(shift_b[i], 0), min(max(-shift_b[i], 0), 63)
         for j in range(a.shape[1]):
-            out[i, j] = ((a[i, j] << left_a) >> right_a) + ((b[i, j] << left_b) >> right_b)
+            term_a = ((a[i, j] - zero_a[i]) * m_a[i]) << left_a
+            term_b = ((b[i, j] - zero_b[i]) * m_b[i]) << left_b
+            out[i, j] = (term_a >> right_a) + (term_b >> right_b)
+
+
+@exact
+def align_columns(x, factors, drop, out):
+    """Matrices with their columns times a factor and shifted to the right; the factors may be those of all."""
+    step = 1 if factors.shape[0] > 1 else 0
+    for i in range(x.shape[0]):
+        for r in range(x.shape[1]):
+            for c in range(x.shape[2]):
+                out[i, r, c] = (x[i, r, c] * factors[step * i, c]) >> drop[step * i, c]
+
+
+@exact
+def bias_rows(x, bias, m, k, fraction, out):
+    """Rows of scale ``m / 2**k`` plus a bias of scale ``2**-fraction``, rounded to the row's scale (TIES_AWAY)."""
+    for i in range(x.shape[0]):
+        shift = k[i] - fraction
+        for j in range(x.shape[1]):
+            out[i, j] = x[i, j] + divide_round(bias[j] << max(shift, 0), m[i] << max(-shift, 0), TIES_AWAY)

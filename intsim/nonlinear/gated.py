@@ -17,7 +17,7 @@ from intsim.nonlinear.constants import DI_FORMS, check_di_exp, design_di_scale, 
 from intsim.nonlinear.exp import di_exp
 from intsim.nonlinear.rows import row_corners
 from intsim.tables.functions import sigmoid
-from intsim.unit import Hazard
+from intsim.unit import Hazard, takes_kernel
 
 __all__ = ["FRAMES", "DISigmoid", "DISwiGLU"]
 
@@ -231,17 +231,34 @@ class DISwiGLU(Row):
         gate, up : (rows, n)
         m, k : (rows,) within the bounds of the fields of the same name
         """
+        alpha = self._checked(gate, up, m)
+        sigma, y = np.empty(gate.shape, dtype=np.int64), np.empty(gate.shape, dtype=self.outputs["y"].dtype)
+        constants = (TWO_BRANCH if self.frame == "two_branch" else ROW_MAX, DI_FORMS.index(self.form), self.headroom)
+        run(di_sigmoid_rows, gate, m, k, *constants, self.out_bits, *alpha, sigma)
+        run(multiply_all, gate, sigma, up, y)
+        return {"sigma": sigma, "y": y}
+
+    def gated(
+        self, gate: np.ndarray, up: np.ndarray, m: np.ndarray, k: np.ndarray, out: np.ndarray | None = None
+    ) -> np.ndarray:
+        """What :meth:`rows` gives as y, without the sigmoid."""
+        if takes_kernel(gate.size):
+            from intsim.kernels.illm import gate_rows
+
+            y = np.empty(gate.shape, dtype=self.outputs["y"].dtype) if out is None else out
+            if gate_rows(self, gate, up, m, k, self._checked(gate, up, m), y):
+                return y
+        return self.rows(gate, up, m, k)["y"]
+
+    def _checked(self, gate: np.ndarray, up: np.ndarray, m: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Mantissas and exponents of alpha, once nothing can leave int64."""
         if len(self.alpha) > 1 and gate.shape[1] != len(self.alpha):
             raise IntsimError(f"rows of {gate.shape[1]} do not fit {len(self.alpha)} channels of alpha")
         check_products("gate * sigmoid * up", 1 << (self.out_bits - 1), gate, up)
         ma, ka = (np.array(v, dtype=np.int64) for v in zip(*(self.alpha or ((1, 0),)), strict=True))
         check_products("gate * alpha", int(ma.max()), gate)
         _check_reach(gate, int(m.max()), self.alpha)
-        sigma, y = np.empty(gate.shape, dtype=np.int64), np.empty(gate.shape, dtype=self.outputs["y"].dtype)
-        constants = (TWO_BRANCH if self.frame == "two_branch" else ROW_MAX, DI_FORMS.index(self.form), self.headroom)
-        run(di_sigmoid_rows, gate, m, k, *constants, self.out_bits, ma, ka, sigma)
-        run(multiply_all, gate, sigma, up, y)
-        return {"sigma": sigma, "y": y}
+        return ma, ka
 
 
 # What the two I-LLM units share --------------------------------------------------------------------------------

@@ -274,9 +274,7 @@ class L1Norm(Row):
     def _evaluate(self, *columns: np.ndarray) -> dict[str, np.ndarray]:
         (x,) = columns
         rows, n = x.shape
-        reach = max(int(x.max()) - int(x.min()), int(x.max()), -int(x.min()))
-        if (reach * n << self.G) >> 61:
-            raise IntsimError(f"the dividend {reach * n << self.G} leaves 61 bits; use a narrower x, or lower G")
+        self._check_values(x)
         mean, total = np.empty((2, rows), dtype=np.int64)
         y = np.empty(x.shape, dtype=np.int64)
         run(l1_norm_rows, x, self.center, self.G, int(self.rounding), mean, total, y)
@@ -284,6 +282,13 @@ class L1Norm(Row):
         if n > self.max_row:
             fmt.check(y, "y")
         return {"mean": mean, "sum": total, "y": y.astype(fmt.dtype)}
+
+    def _check_values(self, x: np.ndarray) -> None:
+        """The dividend must fit for the values given."""
+        reach = max(int(x.max()) - int(x.min()), int(x.max()), -int(x.min()))
+        dividend = reach * x.shape[1] << self.G
+        if dividend >> 61:
+            raise IntsimError(f"the dividend {dividend} leaves 61 bits; use a narrower x, or lower G")
 
 
 # The arithmetic ------------------------------------------------------------------------------------------------

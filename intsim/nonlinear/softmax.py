@@ -37,7 +37,7 @@ from intsim.nonlinear.constants import (
 from intsim.nonlinear.rows import row_corners
 from intsim.nonlinear.softmax_rows import E16_MAX, INT32_MAX, di_softmax_rows, ibert_softmax_rows, shiftmax_rows
 from intsim.rounding import TIES_TO_EVEN, TO_NEG, Rounding, shift_round
-from intsim.unit import Hazard
+from intsim.unit import Hazard, takes_kernel
 
 __all__ = ["DIClippedSoftmax", "IBertSoftmax", "RowSoftmax", "Shiftmax"]
 
@@ -468,6 +468,17 @@ class DIClippedSoftmax(RowSoftmax):
         rows = x.shape[0]
         m, k = np.full(rows, self.m, dtype=np.int64), np.full(rows, self.k, dtype=np.int64)
         return self.rows(x, valid, m, k)
+
+    def probabilities(self, x: np.ndarray, valid: np.ndarray | None, m: np.ndarray, k: np.ndarray) -> np.ndarray:
+        """What :meth:`rows` gives as y, without its intermediates; None where every element is valid."""
+        if takes_kernel(x.size):
+            from intsim.kernels.illm import softmax_rows_of
+
+            _check_sum(x.shape[1], self.top)
+            y = softmax_rows_of(self, x, np.empty((len(x), 0), np.uint8) if valid is None else valid, m, k)
+            if y is not None:
+                return y
+        return self.rows(x, np.ones(x.shape, dtype=np.uint8) if valid is None else valid, m, k)["y"]
 
     def rows(self, x: np.ndarray, valid: np.ndarray, m: np.ndarray, k: np.ndarray) -> dict[str, np.ndarray]:
         """The softmax with one scale ``m / 2**k`` per row, as dynamic requantisation leaves it.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,12 +11,12 @@ import numpy as np
 from intsim.exact import exact, run
 from intsim.formats.dyadic import illm
 from intsim.formats.quantized import Quantized
-from intsim.linear.illm import DIMatMul, DIResidualAdd, requantize_rows
+from intsim.linear.illm import DIMatMul, DIResidualAdd, Sums, add_bias, requantize_rows
+from intsim.linear.matmul import PackedWeights, pack
 from intsim.nonlinear.constants import DI_K_MAX
 from intsim.nonlinear.gated import DISwiGLU
 from intsim.nonlinear.norm import DINorm
 from intsim.nonlinear.softmax import DIClippedSoftmax
-from intsim.rounding import TIES_AWAY, divide_round
 from intsim.schemes.scheme import Scheme
 from intsim.unit import Unit
 
@@ -95,11 +96,13 @@ class Linear:
 
     def __call__(self, *tensors: Quantized) -> Quantized:
         (x,) = tensors
-        acc, m, k = self.matmul.accumulate(x, self.weight)
-        rows, scale_m, scale_k = _rows(acc, m, k)
-        total = np.empty(rows.shape, dtype=np.int64)
-        run(add_bias, rows, self.bias, scale_m, scale_k, _FRACTION, total)
-        return requantize_rows(self.matmul.stage(), total.reshape(acc.shape), m, k)
+        sums = self.matmul.multiply(x, self.weight, packed=self._packed)
+        return add_bias(self.matmul.stage(), sums, self.bias, _FRACTION)
+
+    @functools.cached_property
+    def _packed(self) -> PackedWeights:
+        """The weights in the order of the machine's instructions, made on first use."""
+        return pack(self.weight.centred)
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,10 +123,12 @@ class Attention:
         acc, m, k = self.matmul.accumulate(q, _transposed(key))
         rows, scale_m, scale_k = _rows(acc, m * self.m, k + self.k)
         excess = np.maximum(scale_k - DI_K_MAX, 0)  # scales finer than the softmax takes lose bits of m
-        keep = np.ones((), dtype=np.uint8) if not mask else np.asarray(mask[0]).astype(np.uint8)
-        valid = np.ascontiguousarray(np.broadcast_to(keep, acc.shape)).reshape(rows.shape)
-        nets = self.softmax.rows(rows, valid, np.maximum(scale_m >> excess, 1), scale_k - excess)
-        return Quantized(nets["y"].reshape(acc.shape), 1, self.softmax.out_bits - 1)
+        valid = None
+        if mask:
+            keep = np.asarray(mask[0]).astype(np.uint8)
+            valid = np.ascontiguousarray(np.broadcast_to(keep, acc.shape)).reshape(rows.shape)
+        y = self.softmax.probabilities(rows, valid, np.maximum(scale_m >> excess, 1), scale_k - excess)
+        return Quantized(y.reshape(acc.shape), 1, self.softmax.out_bits - 1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,7 +150,7 @@ class Product:
         tokens = (*b.shape[:-1], 1)
         k = np.broadcast_to(b.k, tokens)
         least = k.min(axis=-2, keepdims=True)
-        rows, m, drop = _rows(b.centred, np.broadcast_to(b.m, tokens), k - least)
+        rows, m, drop = _rows(b.narrow_centred, np.broadcast_to(b.m, tokens), k - least)
         aligned = np.empty(rows.shape, dtype=np.int64)
         run(align_rows, rows, m, drop, aligned)
         matrices = aligned.reshape(*b.shape[:-2], -1)
@@ -167,8 +172,8 @@ class Activation:
 
     def __call__(self, *tensors: Quantized) -> Quantized:
         (x,) = tensors
-        rows, m, k = _rows(x.centred, x.m, x.k)
-        y = self.unit.rows(rows, np.ones_like(rows), m, k)["y"]
+        rows, m, k = _rows(x.narrow_centred, x.m, x.k)
+        y = self.unit.gated(rows, np.ones(rows.shape, dtype=np.int8), m, k)
         return requantize_rows(self.matmul.stage(), y.reshape(x.shape), x.m, x.k + self.unit.out_bits - 1)
 
 
@@ -187,11 +192,10 @@ class Norm:
 
     def __call__(self, *tensors: Quantized) -> Quantized:
         (x,) = tensors
-        y = np.asarray(self.unit(x.centred)).reshape(-1, x.shape[-1])
-        scaled = np.empty(y.shape, dtype=np.int64)
-        run(affine_rows, y, self.gamma, self.beta, scaled)
-        k = np.array(self.unit.G + _FRACTION, dtype=np.int64)
-        return requantize_rows(self.matmul.stage(), scaled.reshape(x.shape), np.ones((), np.int64), k)
+        fraction = self.unit.G + _FRACTION
+        one, k = np.ones((), np.int64), np.array(fraction)
+        scaled = Sums(np.asarray(self.unit(x.narrow_centred)), self.gamma, 0 * one, one, k)
+        return add_bias(self.matmul.stage(), scaled, self.beta, fraction)
 
 
 @dataclass(frozen=True, eq=False)
@@ -223,25 +227,8 @@ def _transposed(q: Quantized) -> Quantized:
 
 
 @exact
-def add_bias(x, bias, m, k, fraction, out):
-    """Rows of scale ``m / 2**k`` plus a bias of scale ``2**-fraction``, rounded to the row's scale (TIES_AWAY)."""
-    for i in range(x.shape[0]):
-        shift = k[i] - fraction
-        for j in range(x.shape[1]):
-            out[i, j] = x[i, j] + divide_round(bias[j] << max(shift, 0), m[i] << max(-shift, 0), TIES_AWAY)
-
-
-@exact
 def align_rows(x, m, drop, out):
     """Rows times their mantissa, shifted to the right."""
     for i in range(x.shape[0]):
         for j in range(x.shape[1]):
             out[i, j] = (x[i, j] * m[i]) >> min(drop[i], 63)
-
-
-@exact
-def affine_rows(x, gamma, beta, out):
-    """``x gamma + beta``, channel by channel."""
-    for i in range(x.shape[0]):
-        for j in range(x.shape[1]):
-            out[i, j] = x[i, j] * gamma[j] + beta[j]

@@ -173,7 +173,7 @@ def test_softmax_kernels_cover_what_they_should():
         same(unit(rows), golden(unit, rows))
 
 
-# LayerNorm, dynamic requantisation ------------------------------------------------------------------------------
+# LayerNorm ------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", [IViTLayerNorm, IBertLayerNorm])
@@ -204,27 +204,6 @@ def test_a_layer_norm_refuses_the_same_rows():
     with pytest.raises(IntsimError) as got:
         unit(x)
     assert str(got.value) == str(expected.value)
-
-
-@settings(max_examples=60)
-@given(st.sampled_from(LENGTHS), st.integers(2, 9), st.booleans(), st.integers(0, 22), st.integers(0, 1 << 30))
-def test_dynamic_requantisation(n, bits, include_zero, drop, seed):
-    rng = np.random.default_rng(seed)
-    unit = DynamicRequantize(m=200, k=38, bits=bits, include_zero=include_zero)
-    x = (rng.integers(-(1 << 31), 1 << 31, (4, n)) >> drop).astype(np.int32)
-    x[1] = rng.integers(0, 3, n)
-    x[2] = x[2, 0]
-    x[3, :: max(n - 1, 1)] = rng.choice([-(1 << 31), (1 << 31) - 1], x[3, :: max(n - 1, 1)].shape)
-    assert covered(unit, x) == (bits <= 8 and n >= 4)
-    same(unit(x), golden(unit, x))
-
-
-def test_dynamic_requantisation_at_its_ties():
-    unit = DynamicRequantize(m=255, k=30)
-    for span in (2, 510, 1019, 255 * 1024, (1 << 31) - 1):
-        places = np.arange(0, 255)
-        x = np.concatenate([[0, span], (2 * places + 1) * span // 510, (2 * places + 1) * span // 510 + 1])
-        same(unit(x.astype(np.int32)[None]), golden(unit, x.astype(np.int32)[None]))
 
 
 # Tables ---------------------------------------------------------------------------------------------------------
