@@ -49,8 +49,8 @@ class CausalAttention:
         m, k = (np.broadcast_to(v, rows).reshape(-1) for v in (q.m * self.m, q.k + least + self.k))
         excess = np.maximum(k - DI_K_MAX, 0)  # scales finer than the softmax takes lose bits of m
         flags = seen.astype(np.uint8).reshape(scores.shape)
-        nets = self.softmax.rows(scores, flags, np.maximum(m >> excess, 1), k - excess)
-        return Quantized(nets["y"].reshape(acc.shape), 1, self.softmax.out_bits - 1)
+        y = self.softmax.probabilities(scores, flags, np.maximum(m >> excess, 1), k - excess)
+        return Quantized(y.reshape(acc.shape), 1, self.softmax.out_bits - 1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +85,7 @@ class CausalProduct:
 
 def _centred(q: Quantized) -> Quantized:
     """What the scales multiply."""
-    return Quantized(q.centred.astype(np.int32))  # codes of at most 16 bits
+    return Quantized(q.narrow_centred)
 
 
 def _transposed(q: Quantized) -> Quantized:

@@ -9,14 +9,20 @@ from typing import Any
 import numpy as np
 
 from intsim.exact import exact, run
+from intsim.formats import Int
 from intsim.formats.dyadic import illm
 from intsim.formats.quantized import Quantized
 from intsim.linear.illm import DIMatMul, DIResidualAdd, Sums, add_bias, requantize_rows
 from intsim.linear.matmul import PackedWeights, pack
+from intsim.linear.rope import RoPE
 from intsim.nonlinear.constants import DI_K_MAX
 from intsim.nonlinear.gated import DISwiGLU
 from intsim.nonlinear.norm import DINorm
 from intsim.nonlinear.softmax import DIClippedSoftmax
+from intsim.schemes.causal import CausalAttention, CausalProduct
+from intsim.schemes.gated import DynamicGated
+from intsim.schemes.lookup import TokenTable
+from intsim.schemes.rotary import DynamicRotary
 from intsim.schemes.scheme import Scheme
 from intsim.unit import Unit
 
@@ -72,6 +78,39 @@ class DynamicScheme(Scheme):
 
     def design_residual(self, scale_branch: Any, scale_identity: Any, scale_out: Any) -> Residual:
         return Residual(DIResidualAdd(self.bits.residual))
+
+    def design_embedding(self, table: Any, scale: Any) -> TokenTable:
+        return TokenTable(Quantized.from_real(table, self.bits.residual, "token"))
+
+    def design_rms_norm(self, gamma: Any, scale_in: Any, scale_out: Any) -> Norm:
+        norm = self.norm.make(center=False)  # type: ignore[union-attr]
+        assert isinstance(norm, DINorm)
+        g = np.rint(np.ldexp(np.asarray(gamma, dtype=np.float64), _FRACTION)).astype(np.int64)
+        return Norm(norm, g, np.zeros_like(g), self._design_matmul(self.bits.activation))
+
+    def design_rotary(self, channels: int, positions: int, base: float, scale_in: Any, scale_out: Any) -> DynamicRotary:
+        wide = self.bits.residual + 1  # the codes without their zero point
+        rope = RoPE.design(channels, positions, base, x=Int(wide), y=Int(wide + 1))
+        return DynamicRotary(rope, self._design_matmul(self.bits.activation))
+
+    def design_causal(
+        self, scale_q: Any, scale_k: Any, scale_scores: Any, scale_v: Any, scale_out: Any, factor: float, max_row: int
+    ) -> tuple[CausalAttention, CausalProduct]:
+        plain = self.design_attention(scale_q, scale_k, scale_scores, factor, max_row)
+        weights, wide, joined = (self._design_matmul(bits) for bits in (16, 16, self.bits.activation))
+        return (
+            CausalAttention(plain.matmul, plain.m, plain.k, plain.softmax),
+            CausalProduct(weights, wide, joined),
+        )
+
+    def design_gated(self, scale_gate: Any, scale_up: Any, scale_out: Any, alpha: Any, max_row: int) -> DynamicGated:
+        divisors = np.asarray(alpha, dtype=np.float64)
+        pairs = (
+            () if np.all(divisors == 1) else tuple((int(m), int(k)) for m, k in zip(*illm()(1 / divisors), strict=True))
+        )
+        unit = self.gated.make(m=1, k=0, alpha=pairs, max_row=max_row)  # type: ignore[union-attr]
+        assert isinstance(unit, DISwiGLU)
+        return DynamicGated(unit, self._design_matmul(self.bits.activation))
 
     def _design_matmul(self, bits: int) -> DIMatMul:
         base = self.requantize

@@ -33,8 +33,8 @@ class DynamicGated:
         rows = (*gate.shape[:-1], 1)
         m, k = (np.ascontiguousarray(np.broadcast_to(v, rows)).reshape(-1) for v in (gate.m, gate.k))
         excess = np.maximum(k - DI_K_MAX, 0)  # a finer scale than the exponential takes: the gate is all but 0
-        left, right = (np.ascontiguousarray(t.centred).reshape(-1, t.shape[-1]) for t in (gate, up))
-        y = self.unit.rows(left, right, np.maximum(m >> excess, 1), k - excess)["y"]
+        left, right = (np.ascontiguousarray(t.narrow_centred).reshape(-1, t.shape[-1]) for t in (gate, up))
+        y = self.unit.gated(left, right, np.maximum(m >> excess, 1), k - excess)
         scale_k = gate.k + up.k + self.unit.out_bits - 1
         return requantize_rows(self.matmul.stage(), y.reshape(gate.shape), gate.m * up.m, scale_k)
 

@@ -33,7 +33,7 @@ class DynamicRotary:
 
     def __call__(self, *tensors: Any) -> Quantized:
         x, positions = tensors
-        turned = self.rope(x.centred, positions)
+        turned = self.rope(x.narrow_centred, positions)
         return requantize_rows(self.matmul.stage(), turned.astype(np.int64), x.m, x.k)
 
 
