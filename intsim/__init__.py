@@ -49,6 +49,7 @@ _PACKAGES = (
     "prepare",
     "requant",
     "schemes",
+    "sweep",
     "tables",
 )
 

@@ -38,6 +38,7 @@ VERBS = {
     "synth": "Hardware",
     "place": "Hardware",
     "report": "Hardware",
+    "sweep": "Hardware",
     "vectors": "For testbenches",
     "export-c": "For testbenches",
     "doctor": "Set-up",

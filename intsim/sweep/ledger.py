@@ -12,6 +12,8 @@ from intsim.sweep.values import key, plain
 
 __all__ = ["Ledger", "Variant"]
 
+_OF_COST = ("sha256", "options", "hardware")
+
 
 @dataclass(frozen=True)
 class Variant:
@@ -27,12 +29,12 @@ class Ledger:
     Parameters
     ----------
     journal : where each line is kept
-    with_hardware : whether a point is finished with its cost only
+    hardware : identity of what measures hardware: other costs do not count. None: a point needs none
     retry : forget the steps that failed
     """
 
-    def __init__(self, journal: Journal, *, with_hardware: bool, retry: bool):
-        self._journal, self._with_hardware = journal, with_hardware
+    def __init__(self, journal: Journal, *, hardware: dict[str, Any] | None, retry: bool):
+        self._journal, self._hardware = journal, hardware
         self._designs: dict[str, dict[str, Any]] = {}
         self._costs: dict[str, dict[str, Any]] = {}
         for line in journal.lines:
@@ -48,7 +50,7 @@ class Ledger:
         if "settings" in line:
             self._designs[key(line["settings"])] = line
         else:
-            self._costs[key([line["sha256"], line["options"]])] = line
+            self._costs[key([line[part] for part in _OF_COST])] = line
 
     def design_of(self, variant: Variant) -> dict[str, Any] | None:
         """The unit of a variant or why there is none; None if not tried yet."""
@@ -56,8 +58,15 @@ class Ledger:
 
     def cost_of(self, variant: Variant) -> dict[str, Any] | None:
         """What the hardware of a variant costs or why it cannot be had; None if not tried yet."""
+        head = self.cost_head(variant)
+        return None if head is None else self._costs.get(key([head[part] for part in _OF_COST]))
+
+    def cost_head(self, variant: Variant) -> dict[str, Any] | None:
+        """What a line about the cost of a variant begins with; None where there is no unit."""
         made = self.design_of(variant)
-        return None if made is None else self._costs.get(key([made.get("sha256"), variant.options]))
+        if made is None or "error" in made:
+            return None
+        return {"sha256": made["sha256"], "options": plain(variant.options), "hardware": self._hardware}
 
     def count(self, variants: Sequence[Variant]) -> int:
         """How many of them are finished."""
@@ -65,14 +74,14 @@ class Ledger:
 
     def _is_finished(self, variant: Variant) -> bool:
         made = self.design_of(variant)
-        if made is None or "error" in made or not self._with_hardware:
+        if made is None or "error" in made or self._hardware is None:
             return made is not None
         return self.cost_of(variant) is not None
 
     def point(self, variant: Variant) -> Point:
         """A finished variant."""
         settings = {**plain(variant.settings), **plain(variant.options)}
-        made, cost = self.design_of(variant), self.cost_of(variant) if self._with_hardware else {"figures": {}}
+        made, cost = self.design_of(variant), self.cost_of(variant) if self._hardware else {"figures": {}}
         assert made is not None
         if "error" in made:
             return Point(settings, {}, None, made["error"])

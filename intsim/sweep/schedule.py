@@ -77,8 +77,8 @@ class Schedule:
             return
         self._check_options(made["unit"], siblings[0])
         for variant in reversed(siblings):
-            head = {"sha256": made["sha256"], "options": plain(variant.options)}
-            if self._ledger.cost_of(variant) is None and key(head) not in self._asked:
+            head = self._ledger.cost_head(variant)
+            if head is not None and self._ledger.cost_of(variant) is None and key(head) not in self._asked:
                 self._asked.add(key(head))
                 arguments = (self._recipe, made["unit"], self._hardware, variant.options, intsim.__version__)
                 self._waiting.appendleft(_Step(steps.measure, arguments, head))

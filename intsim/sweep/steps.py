@@ -30,7 +30,7 @@ class Hardware(Protocol):
         """What is measured and by which tools, as JSON."""
 
 
-class OtherVersion(RuntimeError):
+class OtherVersion(IntsimError):
     """A worker that would not compute the same."""
 
 

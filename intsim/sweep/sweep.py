@@ -59,13 +59,8 @@ class Sweep:
 
     @property
     def head(self) -> dict[str, Any]:
-        """Which sweep it is: what is varied, what is measured, by which version."""
-        return {
-            "sweep": _SCHEMA,
-            "intsim": intsim.__version__,
-            **plain(self.recipe.identity()),
-            "hardware": None if self.hardware is None else plain(self.hardware.identity()),
-        }
+        """Which sweep it is: what is varied, by which version."""
+        return {"sweep": _SCHEMA, "intsim": intsim.__version__, **plain(self.recipe.identity())}
 
     def run(
         self,
@@ -83,7 +78,8 @@ class Sweep:
 
         Parameters
         ----------
-        folder : made where it does not exist. The same folder serves a larger grid of the same sweep
+        folder : made where it does not exist. The same folder serves other grids of the same recipe, with hardware
+            and without
         workers : processes; 1: this one
         scheduler : address of a Dask cluster to run on instead
         retry : also do again what failed
@@ -99,10 +95,11 @@ class Sweep:
         variants = list(self._variants())
         self._check(variants)
         with opened(folder, self.head) as journal:
-            ledger = Ledger(journal, with_hardware=self.hardware is not None, retry=retry)
+            measured = None if self.hardware is None else plain(self.hardware.identity())
+            ledger = Ledger(journal, hardware=measured, retry=retry)
             with _somewhere(workers, scheduler) as place:
                 Schedule(self.recipe, self.hardware, ledger, variants).run(place, progress)
-            results = Results(self.head, self.varied, tuple(map(ledger.point, variants)))
+            results = Results({**self.head, "hardware": measured}, self.varied, tuple(map(ledger.point, variants)))
             results.write(folder, ledger.units(variants))
         return results
 

@@ -87,10 +87,11 @@ def on_dask(address: str) -> Iterator[Workers]:
     Raises
     ------
     IntsimError
-        Dask is missing here, or there is no scheduler at this address.
+        Dask is missing here, there is no scheduler at this address, or the cluster went away.
     """
     try:
-        from distributed import Client
+        from distributed import CancelledError, Client, KilledWorker
+        from distributed.comm import CommClosedError
     except ImportError:
         raise IntsimError("a cluster needs Dask; install it with pip install 'intsim[dask]'") from None
     try:
@@ -99,5 +100,13 @@ def on_dask(address: str) -> Iterator[Workers]:
         raise IntsimError(
             f"no Dask scheduler answers at {address} ({error}); start one with `dask scheduler` or give its address"
         ) from None
-    with client, client.get_executor(pure=False) as executor:
-        yield Workers(executor.submit, None)
+    with client:
+        executor = client.get_executor(pure=False)
+        try:
+            yield Workers(executor.submit, None)
+        except (KilledWorker, CommClosedError, CancelledError) as error:
+            raise IntsimError(
+                f"the cluster at {address} lost a step ({error}); give the same command again to continue"
+            ) from None
+        finally:
+            executor.shutdown(wait=False)  # cancels what is still under way

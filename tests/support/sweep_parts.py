@@ -24,6 +24,7 @@ class Counted:
     """
 
     log: str = os.devnull
+    kind: int = 1
 
     def names(self, unit: Unit) -> tuple[str, ...]:
         return ("stages", "lanes")
@@ -38,7 +39,7 @@ class Counted:
         return {"comb": len(unit.table) + 10 * options["stages"], "fmax": 20.0 * options["stages"]}
 
     def identity(self) -> dict[str, Any]:
-        return {"counted": 1}
+        return {"counted": self.kind}
 
 
 def table(intervals: int, bins: int, saturate: bool = True) -> NLI:

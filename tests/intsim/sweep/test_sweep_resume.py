@@ -110,7 +110,14 @@ def test_a_sweep_killed_continues(tmp_path, kill, workers):
     folder, log = tmp_path / "sweep", tmp_path / "log"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(SUPPORT), *sys.path])}
     command = [sys.executable, tmp_path / "script.py", folder, str(workers), log]
-    process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        command,
+        env=environment,
+        stderr=subprocess.DEVNULL,
+        preexec_fn=lambda: signal.signal(
+            signal.SIGINT, signal.SIG_DFL
+        ),  # ignored where the tests run in the background
+    )
     deadline = time.monotonic() + 120
     while not (folder / "steps.jsonl").exists() or len(lines(folder)) < 6:
         assert process.poll() is None
@@ -157,6 +164,17 @@ def test_a_finished_sweep_measures_nothing_again_and_grows(tmp_path):
     assert len((tmp_path / "three").read_text().splitlines()) == 4
 
 
+def test_one_folder_serves_a_quick_look_and_hardware(tmp_path):
+    quick = Sweep(Made(table), {"bins": [2, 4]}, {"intervals": 3}).run(tmp_path / "s")
+    measured = Sweep(Made(table), {"bins": [2, 4]}, {"intervals": 3, "stages": 3}, Counted()).run(tmp_path / "s")
+    assert len(lines(tmp_path / "s")) == 1 + 2 + 2  # the designs are not made again
+    for before, after in zip(quick.points, measured.points, strict=True):
+        assert {**before.figures, "comb": after.figures["comb"], "fmax": 60.0} == after.figures
+    other = Counted(str(tmp_path / "log"), kind=2)  # measures differently: earlier costs do not count
+    Sweep(Made(table), {"bins": [2, 4]}, {"intervals": 3, "stages": 3}, other).run(tmp_path / "s")
+    assert len((tmp_path / "log").read_text().splitlines()) == 2
+
+
 def test_equal_units_are_measured_once(tmp_path):
     """Saturation changes nothing here: two designs, one unit, one synthesis."""
     vary = {"saturate": [True, False]}
@@ -175,8 +193,6 @@ def test_a_folder_of_another_sweep_is_refused_and_kept(tmp_path):
     before = lines(tmp_path)
     with pytest.raises(IntsimError, match=r"holds another sweep .*made by: sweep_parts:table, now sweep_parts:delayed"):
         Sweep(Made(delayed), {"bins": [2]}, {"intervals": 3, "seconds": 0}).run(tmp_path)
-    with pytest.raises(IntsimError, match=r"holds another sweep .*hardware"):
-        Sweep(Made(table), {"bins": [2]}, {"intervals": 3, "stages": 3}, Counted()).run(tmp_path)
     assert lines(tmp_path) == before
 
 
