@@ -32,6 +32,7 @@ VERBS = {
     "requant-diff": "Golden model",
     "compare-tables": "Golden model",
     "eval": "Golden model",
+    "compare": "Golden model",
     "rtl": "Hardware",
     "verify": "Hardware",
     "prove": "Hardware",

@@ -13,11 +13,12 @@ from intsim.formats.base import Format
 from intsim.formats.quantized import Quantized
 from intsim.linear.dynamic import DynamicRequantize
 from intsim.models.left_in_float import Float
+from intsim.models.network import IntegerNetwork
 from intsim.requant import Requantizer, ResidualAdd
 from intsim.schemes import Layer, static
 from intsim.unit import Unit
 
-__all__ = ["KINDS", "fitted", "format_of", "kind_of", "nonlinear_unit", "unclipped"]
+__all__ = ["KINDS", "NARROW", "fitted", "format_of", "kind_of", "nonlinear_unit", "unclipped"]
 
 KINDS = MappingProxyType(
     {
@@ -28,32 +29,31 @@ KINDS = MappingProxyType(
         "activation": ("gelu", "silu", "swiglu", "act", "gated"),
         "norm": ("norm", "norm1", "norm2", "embedded", "final"),
         "residual": ("sum1", "sum2", "sum"),
-        "rotary": ("rope", "q_rope", "k_rope"),
+        "rotary": ("q_rope", "k_rope"),
+        "narrowing": (),
     }
 )
 """Kinds of operators, and the last part of the places where they stand."""
+
+NARROW = "_narrow"
+"""Behind the name of a place: what linear layers read of a wider tensor, which the twin has under that name alone."""
 
 _KIND = {name: kind for kind, names in KINDS.items() for name in names}
 
 
 def kind_of(place: str) -> str:
     """The kind of operator at a place such as ``3.norm1``: a key of :data:`KINDS`, or ``other``."""
-    return _KIND.get(place.rpartition(".")[2], "other")
+    return "narrowing" if place.endswith(NARROW) else _KIND.get(place.rpartition(".")[2], "other")
 
 
-def format_of(place: str, tensor: Quantized, layer: Layer | None) -> Format:
-    """The format of the codes at a place.
-
-    Parameters
-    ----------
-    tensor : what stands there
-    layer : what made it; None for what no layer made, such as the sum of the embeddings
-    """
+def format_of(network: IntegerNetwork, place: str, tensor: Quantized) -> Format:
+    """The format of the codes of a tensor at a place; of one that no layer made, that of its integer type."""
+    layer = network.layers.get(place)
     if isinstance(layer, Float):
         return Int(layer.bits, signed=not layer.scheme.dynamic)
     if layer is not None and layer.units:
         return next(iter(layer.units[-1].outputs.values()))
-    return fitted(tensor.data)
+    return Int(network.scheme.bits.residual) if place == "embedding" else fitted(tensor.data)
 
 
 def fitted(codes: np.ndarray) -> Int:
@@ -72,13 +72,14 @@ def unclipped(layer: Layer) -> tuple[Layer, Format] | None:
     For a softmax, its scores instead of its result. None where scales follow the data, or in floating point.
     """
     match layer:
-        case static.Linear() | static.Product() | static.Rescaled():
-            return dataclasses.replace(layer, requantizer=_wide(layer.requantizer)), layer.requantizer.y
-        case static.Residual(unit=unit) if unit.output is None:
-            return dataclasses.replace(layer, unit=dataclasses.replace(unit, y=Int(34))), unit.y
         case static.Attention(requantizer=requantizer, acc_bits=acc_bits):
             return _Scores(static.Product(_wide(requantizer), acc_bits, (1, 0))), requantizer.y
-    return None
+        case static.Residual(unit=unit) if unit.output is None:
+            return dataclasses.replace(layer, unit=dataclasses.replace(unit, y=Int(34))), unit.y
+    last = getattr(layer, "requantizer", None)
+    if not isinstance(last, Requantizer) or layer.units[-1] is not last:
+        return None
+    return dataclasses.replace(layer, requantizer=_wide(last)), last.y  # type: ignore[type-var]
 
 
 def _wide(requantizer: Requantizer) -> Requantizer:

@@ -20,7 +20,7 @@ _INK, _QUIET = "#22303c", "#8d99ae"
 _COLOURS = dict(
     zip(
         [*KINDS, "other"],
-        ["#5f6c78", "#1f6f8b", "#c8553d", "#8a5fa8", "#d99a2b", "#2f8f5b", "#22303c", "#b0a990", "#b5838d"],
+        ["#5f6c78", "#1f6f8b", "#c8553d", "#8a5fa8", "#d99a2b", "#2f8f5b", "#22303c", "#b0a990", "#7fb3c8", "#b5838d"],
         strict=True,
     )
 )

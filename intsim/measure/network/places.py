@@ -11,7 +11,7 @@ import numpy as np
 
 from intsim.formats.base import Format
 from intsim.formats.quantized import Quantized
-from intsim.measure.network.operators import format_of, kind_of, unclipped
+from intsim.measure.network.operators import NARROW, format_of, kind_of, unclipped
 from intsim.measure.network.record import Call, Recording, record
 from intsim.models.heads import split_heads
 from intsim.models.network import IntegerNetwork
@@ -42,9 +42,9 @@ def by_place(model: Any, network: IntegerNetwork, batches: Sequence[np.ndarray])
         real, run = model.real(inputs), record(network, inputs)
         made = {call.place: call for call in run.calls}
         for place, tensor in run.tensors.items():
-            layer = network.layers.get(place)
-            if place in real and (layer is not None or place == "embedding"):
-                sums.setdefault(place, _Sums(format_of(place, tensor, layer))).add(tensor, real[place])
+            twin = real.get(place.removesuffix(NARROW))
+            if twin is not None and (place in network.layers or place == "embedding"):
+                sums.setdefault(place, _Sums(format_of(network, place, tensor))).add(tensor, twin)
                 if place in made:
                     sums[place].add_call(made[place], _Twin(network, run, real))
     hazards = network.hazards()
@@ -91,7 +91,7 @@ class _Sums:
         inputs = [twin.encode(tensor) for tensor in call.inputs]
         if all(tensor is not None for tensor in inputs):
             output = call.layer(*inputs)
-            signal, noise = _powers(output, _arranged(twin.real[call.place], output.shape))
+            signal, noise = _powers(output, _arranged(twin.real[call.place.removesuffix(NARROW)], output.shape))
             self.alone.append((signal.sum(), noise.sum()))
 
     def figures(self) -> dict[str, Any]:
@@ -137,20 +137,26 @@ class _Twin:
         if not isinstance(tensor, Quantized):
             return tensor  # a mask
         place = self.run.place_of(tensor)
-        if place is None or place not in self.real:
+        values = self.real.get((place or "").removesuffix(NARROW))
+        if place is None or values is None:
             return None
-        values, fmt = self.real[place], format_of(place, tensor, self.network.layers.get(place))
-        if tensor.m.size == tensor.k.size == tensor.zero_point.size == 1:
-            codes = np.rint(values / np.ldexp(float(tensor.m.item()), -tensor.k.item())) + tensor.zero_point.item()
+        fmt = format_of(self.network, place, self.run.tensors[place])
+        if not self.network.scheme.dynamic or tensor.m.size == 1:
+            step = np.ldexp(tensor.m.astype(np.float64), -tensor.k)
+            codes = np.rint(values.reshape(tensor.shape) / step) + tensor.zero_point
             codes = np.clip(codes, fmt.lo, fmt.hi).astype(tensor.data.dtype)
             return Quantized(codes, tensor.m, tensor.k, tensor.zero_point)
-        if values.ndim == 4 and tensor.m.shape[1] == 1:  # the heads of one token share their scale
+        if tensor.shape != values.shape:
+            return None  # which values share a scale is not known
+        if values.ndim == 4 and tensor.m.shape[1] == 1:  # the heads of one token share theirs
             return split_heads(Quantized.from_real(merge(values), fmt.bits, "token"), values.shape[1])
         return Quantized.from_real(values, fmt.bits, "token")
 
 
 def _arranged(real: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """A tensor of the twin with its heads split or side by side, as `shape` says."""
-    if real.shape == shape:
-        return real
-    return merge(real) if real.ndim == 4 else split(real, shape[1])
+    """A tensor of the twin as a layer returns it: heads side by side or split, heads of a group above each other."""
+    if real.ndim > len(shape):
+        return merge(real)
+    if real.ndim < len(shape):
+        return split(real, shape[1] * shape[2] // real.shape[1]).reshape(shape)
+    return real.reshape(shape)

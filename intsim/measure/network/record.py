@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from intsim.formats.quantized import Quantized
 from intsim.models.network import IntegerNetwork
 from intsim.schemes import Layer
@@ -46,8 +48,13 @@ class Recording:
     calls: tuple[Call, ...]
 
     def place_of(self, tensor: Any) -> str | None:
-        """The place at which a tensor was made, if it has one."""
-        return next((place for place, found in self.tensors.items() if found is tensor), None)
+        """The place that holds a tensor's integers, perhaps in another shape; None for integers of no place."""
+        same = (
+            place
+            for place, found in self.tensors.items()
+            if found is tensor or (found.data.size == tensor.data.size and np.may_share_memory(found.data, tensor.data))
+        )
+        return next(same, None)
 
 
 def record(network: IntegerNetwork, inputs: Any) -> Recording:

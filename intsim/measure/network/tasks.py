@@ -99,6 +99,7 @@ class Retrieval(Task):
 
     def __init__(self, name: str, folder: Path, data: Data):
         self.name, self.model = name, Bert.load(folder)
+        self.row = min(self.row, len(self.model.positions))
         self._folder, self._seed = folder, data.seed
         self._tokenizer = folders.tokenizer(folder)
         count = 1000 if data.count is None else data.count

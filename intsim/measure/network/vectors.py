@@ -19,7 +19,7 @@ from intsim.files import write_files
 from intsim.formats.base import Format
 from intsim.formats.quantized import Quantized
 from intsim.measure.network.operators import fitted, format_of, kind_of
-from intsim.measure.network.record import Call, Recording, record
+from intsim.measure.network.record import Call, record
 from intsim.models.network import IntegerNetwork
 from intsim.unit import Unit, load
 
@@ -54,8 +54,8 @@ def write_vectors(network: IntegerNetwork, inputs: Any, folder: str | Path) -> d
     run, files = record(network, inputs), _Files(network)
     files.add("input", Quantized(np.asarray(inputs)), fitted(np.asarray(inputs)))
     for place, tensor in run.tensors.items():
-        files.add(place, tensor, format_of(place, tensor, network.layers.get(place)))
-    layers = [files.layer(call, run, network) for call in run.calls]
+        files.add(place, tensor, format_of(network, place, tensor))
+    layers = [files.layer(call) for call in run.calls]
     body = {
         "intsim_vectors": _SCHEMA,
         "generator": f"intsim {intsim.__version__}",
@@ -76,15 +76,20 @@ class _Files:
     """What is written, and what the manifest says of it."""
 
     def __init__(self, network: IntegerNetwork):
-        self.network = network
+        self._network = network
+        self._known: list[tuple[Quantized, str]] = []
         self.contents: dict[str, str | bytes] = {}
         self.tensors: dict[str, dict[str, Any]] = {}
 
     def add(self, name: str, tensor: Quantized, fmt: Format) -> str:
         """A tensor; its name."""
-        scale = {part: self._scale(f"{name}.{part}", getattr(tensor, part)) for part in ("m", "k", "zero_point")}
-        self.tensors[name] = {**self._array(name, tensor.data, fmt), **scale}
+        self._known.append((tensor, name))
+        self.tensors[name] = self._tensor(name, tensor, fmt)
         return name
+
+    def _tensor(self, name: str, tensor: Quantized, fmt: Format) -> dict[str, Any]:
+        scale = {part: self._scale(f"{name}.{part}", getattr(tensor, part)) for part in ("m", "k", "zero_point")}
+        return {**self._array(name, tensor.data, fmt), **scale}
 
     def _scale(self, name: str, values: np.ndarray) -> Any:
         """A number where there is one, else a file."""
@@ -98,50 +103,44 @@ class _Files:
         about = {"format": str(fmt), "bits": fmt.bits, "signed": fmt.signed, "frac": getattr(fmt, "frac", 0)}
         return {"file": f"{name}.npy", "hex": f"{name}.mem", "shape": list(codes.shape), **about}
 
-    def layer(self, call: Call, run: Recording, network: IntegerNetwork) -> dict[str, Any]:
+    def layer(self, call: Call) -> dict[str, Any]:
         """One layer: its tensors by name, its constants, its units."""
-        inputs = [self._named(tensor, f"{call.place}.in{n}", call, run) for n, tensor in enumerate(call.inputs)]
         constants: dict[str, Any] = {}
         for part in dataclasses.fields(call.layer):  # type: ignore[arg-type]
-            value = getattr(call.layer, part.name)
+            value, name = getattr(call.layer, part.name), f"{call.place}.{part.name}"
             if isinstance(value, np.ndarray):
-                constants[part.name] = self._array(f"{call.place}.{part.name}", value, fitted(value))
+                constants[part.name] = self._array(name, value, fitted(value))
             elif isinstance(value, Quantized):
-                name = f"{call.place}.{part.name}"
-                scale = {s: self._scale(f"{name}.{s}", getattr(value, s)) for s in ("m", "k", "zero_point")}
-                constants[part.name] = {**self._array(name, value.data, fitted(value.data)), **scale}
-            elif isinstance(value, (int, tuple)) and not _holds_units(value):
+                constants[part.name] = self._tensor(name, value, fitted(value.data))
+            elif isinstance(value, int) or (isinstance(value, tuple) and all(isinstance(v, int) for v in value)):
                 constants[part.name] = value
         return {
             "place": call.place,
             "kind": kind_of(call.place),
             "layer": type(call.layer).__name__,
-            "inputs": inputs,
-            "output": self._named(call.output, f"{call.place}.out", call, run),
+            "inputs": [self._named(tensor, call, f"in{n}") for n, tensor in enumerate(call.inputs)],
+            "output": self._named(call.output, call, "out"),
             "units": [self._unit(unit) for unit in call.layer.units],
             "constants": constants,
         }
 
-    def _named(self, tensor: Any, name: str, call: Call, run: Recording) -> str:
-        """The place of a tensor; one of no place, such as heads that are still apart, is written under `name`."""
+    def _named(self, tensor: Any, call: Call, role: str) -> str:
+        """The name of a tensor; one of no place, such as heads still apart, is written under one of its own."""
+        name = f"{call.place}.{role}"
         if not isinstance(tensor, Quantized):
             codes = np.asarray(tensor)
             codes = codes.astype(np.uint8) if codes.dtype == bool else codes
             return self.add(name, Quantized(codes), fitted(codes))
-        place = run.place_of(tensor)
-        if place is not None:
-            return place
-        layer = call.layer if tensor is call.output else None
-        return self.add(name, tensor, format_of(name, tensor, layer))
+        for known, place in self._known:
+            if known is tensor:
+                return place
+        fmt = format_of(self._network, call.place, tensor) if role == "out" else fitted(tensor.data)
+        return self.add(name, tensor, fmt)
 
     def _unit(self, unit: Unit) -> str:
         name = f"{unit.name}-{unit.sha256[:16]}.unit.json"
         self.contents[name] = unit.to_json()
         return name
-
-
-def _holds_units(value: Any) -> bool:
-    return isinstance(value, tuple) and any(isinstance(item, Unit) for item in value)
 
 
 def hex_words(codes: np.ndarray, bits: int) -> bytes:
