@@ -16,6 +16,7 @@ from intsim.models.llama_designer import HEAD_BITS, LOGIT_BITS, LlamaDesigner, a
 from intsim.models.network import IntegerNetwork, Record
 from intsim.models.real.llama import Llama, causal
 from intsim.prepare.calibrate import calibrate
+from intsim.prepare.llama import prepare
 from intsim.schemes import Scheme
 
 __all__ = ["IntegerLlama"]
@@ -53,7 +54,7 @@ class IntegerLlama(IntegerNetwork):
     def design(
         cls, model: Llama, scheme: Scheme, samples: Sequence[np.ndarray], percentile: float = 100
     ) -> IntegerLlama:
-        """The integer network of a model, its scales calibrated.
+        """The integer network of a model, the scheme's steps carried out and its scales calibrated.
 
         Parameters
         ----------
@@ -65,6 +66,7 @@ class IntegerLlama(IntegerNetwork):
         IntsimError
             No samples, or a scheme without an operator that the paper does not leave in float.
         """
+        model = prepare(model, scheme.steps, samples)
         design = LlamaDesigner(scheme, calibrate(model.real, samples, percentile=percentile), model.positions)
         most = float(np.abs(model.words).max())
         design.scales["embedding"] = most / Int(scheme.bits.residual).hi
