@@ -26,7 +26,9 @@ __all__ = [
     "ROWS",
     "VECTORS",
     "WORDS",
+    "dot_pairs",
     "dot_tile",
+    "emit_prefetch",
     "emit_tile",
     "move_vector",
     "split_nibbles",
@@ -66,7 +68,7 @@ def _every(builder, vector, group, first, count):
     return builder.shuffle_vector(vector, ir.Constant(vector.type, ir.Undefined), mask)
 
 
-def _dot_pairs(builder, total, a, b, width):
+def dot_pairs(builder, total, a, b, width):
     """Two 16-bit products per lane; recognised as ``vpdpwssd``, ``vpmaddwd`` or ``smull``."""
     halves = _vector(_I16, 2 * width)
     wide = _vector(_I32, 2 * width)
@@ -88,13 +90,13 @@ def _dot_sdot(builder, total, a, b, width):
     return builder.call(fn, [total, builder.bitcast(a, quarters), builder.bitcast(b, quarters)])
 
 
-_DOTS = {PAIRS: _dot_pairs, BYTES_VNNI: _dot_vnni, BYTES_SDOT: _dot_sdot}
+_DOTS = {PAIRS: dot_pairs, BYTES_VNNI: _dot_vnni, BYTES_SDOT: _dot_sdot}
 
 
 _AHEAD = 1024  # bytes of a panel
 
 
-def _prefetch(builder, address):
+def emit_prefetch(builder, address):
     """Ask for the cache line that holds `address`, to read it once."""
     pointer = _I8.as_pointer()
     kinds = [pointer, _I32, _I32, _I32]
@@ -137,7 +139,7 @@ def emit_tile(builder, dot, width, rows, vectors, args, nibbles=False):
     words = [builder.load(_pointer(builder, panel, b_at, kind), align=4) for panel in panels]
     if rows == 1:  # memory is the limit: ask for it early
         for panel in panels:
-            _prefetch(builder, builder.add(panel, builder.add(b_at, ir.Constant(_I64, _AHEAD))))
+            emit_prefetch(builder, builder.add(panel, builder.add(b_at, ir.Constant(_I64, _AHEAD))))
     after = list(sums)
     mask = ir.Constant(kind, [0x0F0F0F0F] * width)
     for part in range(2 if nibbles else 1):

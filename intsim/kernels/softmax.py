@@ -1,4 +1,4 @@
-"""Softmaxes whose exponential depends on the distance to the row's maximum only: it comes from a table.
+"""Softmaxes whose exponential depends on the distance to the row's maximum only: by shifts, or from a table.
 
 The table holds the exponential of every distance up to the one from which it does not change, as the golden model
 computes it; a unit whose scale is so fine that it would be large keeps its golden model.
@@ -15,13 +15,15 @@ import numpy as np
 from intsim.exact import compiled, kernel
 from intsim.kernels.dots import LANES
 from intsim.kernels.memory import aligned, room
-from intsim.kernels.spans import gather_span, scale_span
+from intsim.kernels.spans import REACH, gather_span, scale_span, scale_upper_span, shift_span
 from intsim.kernels.threads import in_parts
+from intsim.nonlinear.exp import shift_exp
 from intsim.nonlinear.softmax_rows import INT32_MAX
 
 __all__ = ["ibert_softmax", "shiftmax"]
 
 _LONGEST = 1 << 16  # words of a table
+TABLE, IVIT, TVM = range(3)
 _PARALLEL = 1 << 17
 _KEPT = 64
 
@@ -30,26 +32,38 @@ _tables: OrderedDict[str, np.ndarray | None] = OrderedDict()
 
 def shiftmax(unit: Any, columns: tuple[np.ndarray, ...], given: dict[str, np.ndarray]) -> dict[str, np.ndarray] | None:
     """:class:`~intsim.nonlinear.softmax.Shiftmax`: the sum limited to 31 bits, ``(2**31 - 1) // sum``."""
+    tvm = unit.profile == "ivit_tvm"
+    if -unit.x0 < 1 << 15 and unit.n * -unit.x0 <= REACH and -unit.x0 << unit.n < 1 << 31:  # see shift_span
+        table = np.empty(0, dtype=np.uint32)
+        exponential = (TVM if tvm else IVIT, table, unit.x0, unit.n, -unit.x0 << unit.n)
+        return _softmax(unit, columns, given, exponential, INT32_MAX, not tvm)
     # At n |x0| the scaled distance is limited, and the scaled distance is at least 23/16 of it, less one.
-    return _softmax(unit, columns, given, (-unit.x0 * unit.n * 16) // 23 + 2, INT32_MAX, unit.profile == "ivit", "e")
+    return _softmax_by_table(unit, columns, given, (-unit.x0 * unit.n * 16) // 23 + 2, INT32_MAX, not tvm, "e")
 
 
 def ibert_softmax(
     unit: Any, columns: tuple[np.ndarray, ...], given: dict[str, np.ndarray]
 ) -> dict[str, np.ndarray] | None:
     """:class:`~intsim.nonlinear.softmax.IBertSoftmax`: ``2**32 // sum`` of 16-bit exponentials."""
-    return _softmax(unit, columns, given, -unit.x0 * 30 + 1, 1 << 32, False, "e16")
+    return _softmax_by_table(unit, columns, given, -unit.x0 * 30 + 1, 1 << 32, False, "e16")
 
 
-def _softmax(
+def _softmax_by_table(
     unit: Any, columns: tuple[np.ndarray, ...], given: dict[str, np.ndarray], last: int, numerator: int,
     limited: bool, net: str,
 ) -> dict[str, np.ndarray] | None:  # fmt: skip
-    x = columns[0]
-    if x.dtype == np.uint32 or x.dtype.itemsize > 4:
-        return None
     table = _table_of(unit, last, net)
-    if table is None or x.shape[1] * int(table[0]) >> 62:
+    if table is None:
+        return None
+    return _softmax(unit, columns, given, (TABLE, table, 0, 0, int(table[0])), numerator, limited)
+
+
+def _softmax(
+    unit: Any, columns: tuple[np.ndarray, ...], given: dict[str, np.ndarray], exponential: tuple[Any, ...],
+    numerator: int, limited: bool,
+) -> dict[str, np.ndarray] | None:  # fmt: skip
+    x = columns[0]
+    if x.dtype == np.uint32 or x.dtype.itemsize > 4 or x.shape[1] * exponential[-1] >> 62:
         return None
     valid = columns[1] if len(columns) > 1 else np.empty((len(x), 0), dtype=np.uint8)
     out = given.get("y")
@@ -60,7 +74,7 @@ def _softmax(
     def work(first: int, stop: int) -> None:
         powers = room("powers", (x.shape[1],), np.uint32)
         part = slice(first, stop)
-        compiled(softmax_rows)(x[part], valid[part], table, numerator, limited, shift, powers, out[part])
+        compiled(softmax_rows)(x[part], valid[part], *exponential, numerator, limited, shift, powers, out[part])
 
     in_parts(work, len(x), 1, x.size > _PARALLEL)
     return {"y": out}
@@ -92,39 +106,72 @@ def _build(unit: Any, last: int, net: str) -> np.ndarray | None:
 
 
 @kernel
-def softmax_rows(x, valid, table, numerator, limited, shift, powers, out):
-    """Rows of scores; `valid` has no columns where every element counts."""
+def softmax_rows(x, valid, form, table, x0, n, largest, numerator, limited, shift, powers, out):
+    """Rows of scores; `valid` has no columns where every element counts.
+
+    Parameters
+    ----------
+    form, table, x0, n : the exponential: of I-ViT by its constants, or any by table
+    largest : no exponential passes it
+    """
     rows, columns = x.shape
     masked = valid.shape[1] > 0
-    last = np.int64(table.size - 1)
+    whole = columns // LANES * LANES
+    piece = max(((1 << 32) - 1) // largest, 1) * LANES  # as many powers as add up within 32 bits per lane
     for i in range(rows):
-        row, result = x[i], out[i]
-        mark = valid[i]
-        if masked:
-            top = np.int64(-(1 << 62))
-            for j in range(columns):
-                if mark[j] != 0:
-                    top = max(top, np.int64(row[j]))
-        else:
-            most = row[0]
-            for j in range(columns):
-                most = max(most, row[j])
-            top = np.int64(most)
-        gathered = 0 if masked else columns // LANES * LANES
-        if gathered > 0:
-            gather_span(row, top, last, table.ctypes.data, powers.ctypes.data, gathered)
-        for j in range(gathered, columns):
-            distance = max(min(top - np.int64(row[j]), last), 0)
-            counted = not masked or mark[j] != 0
-            powers[j] = table[distance] if counted else np.uint32(0)
+        row, result, mark = x[i], out[i], valid[i]
+        top = row_top(row, mark, masked)
+        following = x.strides[0] if i + 1 < rows else 0
         total = np.int64(0)
-        for j in range(columns):
+        for first in range(0, whole, piece):
+            part, count = row[first:], min(piece, whole - first)
+            to = powers.ctypes.data + 4 * first
+            if form == IVIT:
+                total += shift_span(0, part, x0, n, top, to, count, following)
+            elif form == TVM:
+                total += shift_span(1, part, x0, n, top, to, count, following)
+            else:
+                total += gather_span(part, table.size - 1, table.ctypes.data, top, to, count, following)
+        for j in range(whole, columns):
+            if form == TABLE:
+                powers[j] = table[max(min(top - np.int64(row[j]), table.size - 1), 0)]
+            else:
+                _, _, power = shift_exp(min(np.int64(row[j]) - top, 0), x0, n, 62, form == TVM)
+                powers[j] = power
             total += np.int64(powers[j])
+        if masked:
+            total = np.int64(0)
+            for j in range(columns):
+                powers[j] = powers[j] if mark[j] != 0 else np.uint32(0)
+                total += np.int64(powers[j])
         if limited:
             total = min(total, np.int64(INT32_MAX))
         factor = np.int64(numerator // total if total > 0 else 0)
-        scaled = columns // LANES * LANES if factor >> 32 == 0 else 0
-        if scaled > 0:
-            scale_span(powers.ctypes.data, factor, np.int64(shift), result, scaled)
-        for j in range(scaled, columns):
+        # A power is at most the sum, unless that is limited, where the factor is 1: products stay below 2**32,
+        # but for one that is all of the numerator 2**32.
+        done = 0
+        if factor * min(total, largest) >> 32 == 0:
+            if shift + 8 * result.itemsize == 32:
+                done = columns // (4 * LANES) * 4 * LANES
+                if done > 0:
+                    scale_upper_span(powers.ctypes.data, factor, result, done)
+            rest, left = result[done:], whole - done
+            if left > 0:
+                scale_span(powers.ctypes.data + 4 * done, factor, np.int64(shift), rest, left)
+            done = whole
+        for j in range(done, columns):
             result[j] = (np.int64(powers[j]) * factor) >> shift
+
+
+@kernel
+def row_top(row, mark, masked):
+    """The largest element that counts; of none, something below all."""
+    if not masked:
+        most = row[0]
+        for j in range(row.size):
+            most = max(most, row[j])
+        return np.int64(most)
+    top = np.int64(-(1 << 62))
+    for j in range(row.size):
+        top = max(top, np.int64(row[j]) if mark[j] != 0 else np.int64(-(1 << 62)))
+    return top
