@@ -21,7 +21,7 @@ from numba import types
 from numba.extending import intrinsic
 
 from intsim.exact import kernel
-from intsim.kernels.dots import LANES
+from intsim.kernels.dots import LANES, emit_prefetch
 from intsim.rounding import Rounding
 
 __all__ = ["TWO_ROUNDINGS", "requantize_rows", "shifted_half"]
@@ -122,41 +122,102 @@ def _rounded_word(builder, value, shift):
     return builder.sub(builder.ashr(value, shift), builder.sext(builder.icmp_signed(">", rest, limit), _WORDS))
 
 
+class _Constants:
+    """What every element is limited by and shifted to, in lanes as wide as the results of :func:`emit_high`."""
+
+    def __init__(self, builder, upper, before, lo, hi, after):
+        self.kind = _WORDS if upper else _WIDE
+
+        def constant(value):
+            return _splat(builder, builder.trunc(value, _I32) if upper else value, self.kind)
+
+        self.lo, self.hi = constant(builder.sub(lo, before)), constant(builder.sub(hi, before))
+        self.offset = constant(builder.add(before, after))
+
+    def finish(self, builder, value, result):
+        """Limits, offset, and the elements of `result`."""
+        value = builder.add(_limit(builder, value, self.lo, self.hi), self.offset)
+        if result == self.kind:
+            return value
+        return (builder.trunc if result.element.width < self.kind.element.width else builder.sext)(value, result)
+
+
+def _load(builder, address, kind):
+    return builder.load(builder.inttoptr(address, kind.as_pointer()), align=1)
+
+
+def _store(builder, value, address):
+    builder.store(value, builder.inttoptr(address, value.type.as_pointer()), align=1)
+
+
+_BYTES = ir.VectorType(_I8, LANES)
+_TOGETHER = 4  # vectors of one step through a tensor
+_AHEAD = 2048  # bytes
+
+
 @intrinsic(prefer_literal=True)
-def requantize_span(
-    typingctx, mode, each, high, acc, acc_stride, multiplier, shift, point, before, lo, hi, after, out, to, to_stride,
+def requantize_tensor(
+    typingctx, mode, high, acc, multiplier, shift, point, before, lo, hi, after, out, to, count
+):  # fmt: skip
+    """`count` accumulators (at least LANES) from address `acc` on by one multiplier and shift, their results at `to`.
+
+    See :func:`requantize_columns`.
+    """
+    chosen, upper = mode.literal_value, high.literal_value
+    result = ir.VectorType(ir.IntType(out.dtype.bitwidth), LANES)
+
+    def codegen(context, builder, signature, args):
+        _, _, acc, multiplier, shift, point, before, lo, hi, after, _, to, count = args
+        factor = _splat(builder, builder.load(builder.inttoptr(multiplier, _I32.as_pointer()), align=1), _WORDS)
+        amount = _splat(builder, builder.load(builder.inttoptr(shift, _I8.as_pointer()), align=1), _BYTES)
+        constants = _Constants(builder, upper, before, lo, hi, after)
+        last = builder.sub(count, ir.Constant(_I64, LANES))
+
+        entry = builder.block
+        loop, done = (builder.append_basic_block(name) for name in ("vectors", "done"))
+        builder.branch(loop)
+        builder.position_at_end(loop)
+        index = builder.phi(_I64)
+        index.add_incoming(ir.Constant(_I64, 0), entry)
+        for v in range(_TOGETHER):
+            at = builder.add(index, ir.Constant(_I64, v * LANES))
+            at = builder.select(builder.icmp_signed(">", at, last), last, at)  # the last vectors may overlap
+            source = builder.add(acc, builder.shl(at, ir.Constant(_I64, 2)))
+            emit_prefetch(builder, builder.add(source, ir.Constant(_I64, _AHEAD)))
+            words = _load(builder, source, _WORDS)
+            value = (emit_high if upper else emit_any)(builder, chosen, words, factor, amount, point)
+            place = builder.add(to, builder.mul(at, ir.Constant(_I64, out.dtype.bitwidth // 8)))
+            _store(builder, constants.finish(builder, value, result), place)
+        following = builder.add(index, ir.Constant(_I64, _TOGETHER * LANES))
+        index.add_incoming(following, loop)
+        builder.cbranch(builder.icmp_signed("<", following, count), loop, done)
+        builder.position_at_end(done)
+        return context.get_dummy_value()
+
+    kinds = [types.intp] * 3 + [types.int64] * 5
+    return types.void(mode, high, *kinds, out, types.intp, types.intp), codegen
+
+
+@intrinsic(prefer_literal=True)
+def requantize_columns(
+    typingctx, mode, high, acc, acc_stride, multiplier, shift, point, before, lo, hi, after, out, to, to_stride,
     count, rows,
 ):  # fmt: skip
     """`rows` rows of `count` accumulators (at least LANES) from address `acc` on, their results from `to` on.
 
-    The results have the dtype of the array `out`; strides are bytes between rows. What belongs to a column is
-    computed once for all rows.
+    The results have the dtype of the array `out`; strides are bytes between rows. Every column has its own multiplier
+    (int32) and shift (uint8); what belongs to it is computed once for all rows.
 
-    `mode`, `each` and `high` are constants: the rounding, whether every element has its own multiplier (int32) and
-    shift (uint8), and whether all shifts are at least 32 (and a first rounding stands at 31 bits). `before` and
-    `after` are added before and behind the limits `lo` and `hi`.
+    `mode` and `high` are constants: the rounding, and whether all shifts are at least 32 (and a first rounding stands
+    at 31 bits). `before` and `after` are added before and behind the limits `lo` and `hi`.
     """
-    chosen, own, upper = mode.literal_value, each.literal_value, high.literal_value
+    chosen, upper = mode.literal_value, high.literal_value
     width = out.dtype.bitwidth
     result = ir.VectorType(ir.IntType(width), LANES)
 
     def codegen(context, builder, signature, args):
-        _, _, _, acc, acc_stride, multiplier, shift, point, before, lo, hi, after, _, to, to_stride, count, rows = args
-        kind = _WORDS if upper else _WIDE
-        scalar = _I32 if upper else _I64
-
-        def load(address, kind):
-            return builder.load(builder.inttoptr(address, kind.as_pointer()), align=1)
-
-        def constant(value):
-            return _splat(builder, value if scalar is _I64 else builder.trunc(value, scalar), kind)
-
-        bytes_ = ir.VectorType(_I8, LANES)
-        if not own:
-            factor = _splat(builder, load(multiplier, _I32), _WORDS)
-            amount = _splat(builder, load(shift, _I8), bytes_)
-        lo, hi = constant(builder.sub(lo, before)), constant(builder.sub(hi, before))
-        offset = constant(builder.add(before, after))
+        _, _, acc, acc_stride, multiplier, shift, point, before, lo, hi, after, _, to, to_stride, count, rows = args
+        constants = _Constants(builder, upper, before, lo, hi, after)
         last = builder.sub(count, ir.Constant(_I64, LANES))
 
         entry = builder.block
@@ -167,9 +228,8 @@ def requantize_span(
         index.add_incoming(ir.Constant(_I64, 0), entry)
         # the last vector may overlap the one before
         at = builder.select(builder.icmp_signed(">", index, last), last, index)
-        if own:
-            factor = load(builder.add(multiplier, builder.mul(at, ir.Constant(_I64, 4))), _WORDS)
-            amount = load(builder.add(shift, at), bytes_)
+        factor = _load(builder, builder.add(multiplier, builder.mul(at, ir.Constant(_I64, 4))), _WORDS)
+        amount = _load(builder, builder.add(shift, at), _BYTES)
         source = builder.add(acc, builder.mul(at, ir.Constant(_I64, 4)))
         place = builder.add(to, builder.mul(at, ir.Constant(_I64, width // 8)))
         lines, behind = (builder.append_basic_block(name) for name in ("rows", "behind"))
@@ -178,13 +238,9 @@ def requantize_span(
         builder.position_at_end(lines)
         row = builder.phi(_I64)
         row.add_incoming(ir.Constant(_I64, 0), column)
-        words = load(builder.add(source, builder.mul(row, acc_stride)), _WORDS)
+        words = _load(builder, builder.add(source, builder.mul(row, acc_stride)), _WORDS)
         value = (emit_high if upper else emit_any)(builder, chosen, words, factor, amount, point)
-        value = builder.add(_limit(builder, value, lo, hi), offset)
-        if width != value.type.element.width:
-            value = builder.trunc(value, result) if width < value.type.element.width else builder.sext(value, result)
-        line = builder.add(place, builder.mul(row, to_stride))
-        builder.store(value, builder.inttoptr(line, result.as_pointer()), align=1)
+        _store(builder, constants.finish(builder, value, result), builder.add(place, builder.mul(row, to_stride)))
         next_row = builder.add(row, ir.Constant(_I64, 1))
         row.add_incoming(next_row, lines)
         builder.cbranch(builder.icmp_signed("<", next_row, rows), lines, behind)
@@ -196,7 +252,7 @@ def requantize_span(
         return context.get_dummy_value()
 
     kinds = [types.intp] * 4 + [types.int64] * 5
-    return types.void(mode, each, high, *kinds, out, *[types.intp] * 4), codegen
+    return types.void(mode, high, *kinds, out, *[types.intp] * 4), codegen
 
 
 @kernel
@@ -205,98 +261,101 @@ def requantize_rows(acc, mode, high, multipliers, shifts, point, before, lo, hi,
 
     Parameters
     ----------
-    acc : int32 (M, N), N at least LANES, rows contiguous
+    acc : int32 (M, N), N at least LANES, rows contiguous; with one multiplier all of it
     mode : Rounding, or TWO_ROUNDINGS
     high : whether every shift is at least 32, and `point` 31 where there are two roundings
     multipliers, shifts : int32 and uint8, (N,) or (1,)
     point : where the first of two roundings stands
     before, lo, hi, after : what is added, the limits, what is added behind them
-    out : integers (M, N), rows contiguous, no memory shared with `acc`
+    out : integers (M, N), as `acc`, no memory shared with it
     """
-    each = multipliers.size > 1
     m, s = multipliers.ctypes.data, shifts.ctypes.data
     step, width = acc.strides[0], out.strides[0]
     count = acc.shape[1]
+    if multipliers.size == 1:
+        assert step == 4 * count or acc.shape[0] == 1
+        assert width == out.itemsize * count or acc.shape[0] == 1
+        at, to, size = acc.ctypes.data, out.ctypes.data, acc.size
+        if high:
+            tensor_high(mode, at, m, s, point, before, lo, hi, after, out, to, size)
+        else:
+            tensor_any(mode, at, m, s, point, before, lo, hi, after, out, to, size)
+        return
     for first in range(0, acc.shape[0], _ROWS):
         rows = min(_ROWS, acc.shape[0] - first)
         at, to = acc.ctypes.data + first * step, out.ctypes.data + first * width
         if high:
-            if each:
-                span_high_column(mode, at, step, m, s, point, before, lo, hi, after, out, to, width, count, rows)
-            else:
-                span_high_tensor(mode, at, step, m, s, point, before, lo, hi, after, out, to, width, count, rows)
-        elif each:
-            span_any_column(mode, at, step, m, s, point, before, lo, hi, after, out, to, width, count, rows)
+            columns_high(mode, at, step, m, s, point, before, lo, hi, after, out, to, width, count, rows)
         else:
-            span_any_tensor(mode, at, step, m, s, point, before, lo, hi, after, out, to, width, count, rows)
+            columns_any(mode, at, step, m, s, point, before, lo, hi, after, out, to, width, count, rows)
 
 
 _ROWS = 8  # rows side by side: more would leave the first-level cache
 
 
 @kernel
-def span_any_tensor(mode, at, step, m, s, point, before, lo, hi, after, out, to, width, count, rows):
-    """:func:`requantize_span` for a mode known at run time."""
+def tensor_any(mode, at, m, s, point, before, lo, hi, after, out, to, size):
+    """:func:`requantize_tensor` for a mode known at run time."""
     if mode == TO_NEG:
-        requantize_span(TO_NEG, 0, 0, at, step, m, s, point, before, lo, hi, after, out, to, width, count, rows)
+        requantize_tensor(TO_NEG, 0, at, m, s, point, before, lo, hi, after, out, to, size)
     elif mode == TO_ZERO:
-        requantize_span(TO_ZERO, 0, 0, at, step, m, s, point, before, lo, hi, after, out, to, width, count, rows)
+        requantize_tensor(TO_ZERO, 0, at, m, s, point, before, lo, hi, after, out, to, size)
     elif mode == TIES_TO_POS:
-        requantize_span(TIES_TO_POS, 0, 0, at, step, m, s, point, before, lo, hi, after, out, to, width, count, rows)
+        requantize_tensor(TIES_TO_POS, 0, at, m, s, point, before, lo, hi, after, out, to, size)
     elif mode == TIES_AWAY:
-        requantize_span(TIES_AWAY, 0, 0, at, step, m, s, point, before, lo, hi, after, out, to, width, count, rows)
+        requantize_tensor(TIES_AWAY, 0, at, m, s, point, before, lo, hi, after, out, to, size)
     elif mode == TIES_TO_EVEN:
-        requantize_span(TIES_TO_EVEN, 0, 0, at, step, m, s, point, before, lo, hi, after, out, to, width, count, rows)
+        requantize_tensor(TIES_TO_EVEN, 0, at, m, s, point, before, lo, hi, after, out, to, size)
     else:
-        requantize_span(TWO_ROUNDINGS, 0, 0, at, step, m, s, point, before, lo, hi, after, out, to, width, count, rows)
+        requantize_tensor(TWO_ROUNDINGS, 0, at, m, s, point, before, lo, hi, after, out, to, size)
 
 
 @kernel
-def span_any_column(mode, at, step, m, s, point, before, lo, hi, after, out, to, width, count, rows):
-    """:func:`requantize_span` for a mode known at run time."""
+def tensor_high(mode, at, m, s, point, before, lo, hi, after, out, to, size):
+    """:func:`requantize_tensor` for a mode known at run time."""
     if mode == TO_NEG:
-        requantize_span(TO_NEG, 1, 0, at, step, m, s, point, before, lo, hi, after, out, to, width, count, rows)
+        requantize_tensor(TO_NEG, 1, at, m, s, point, before, lo, hi, after, out, to, size)
     elif mode == TO_ZERO:
-        requantize_span(TO_ZERO, 1, 0, at, step, m, s, point, before, lo, hi, after, out, to, width, count, rows)
+        requantize_tensor(TO_ZERO, 1, at, m, s, point, before, lo, hi, after, out, to, size)
     elif mode == TIES_TO_POS:
-        requantize_span(TIES_TO_POS, 1, 0, at, step, m, s, point, before, lo, hi, after, out, to, width, count, rows)
+        requantize_tensor(TIES_TO_POS, 1, at, m, s, point, before, lo, hi, after, out, to, size)
     elif mode == TIES_AWAY:
-        requantize_span(TIES_AWAY, 1, 0, at, step, m, s, point, before, lo, hi, after, out, to, width, count, rows)
+        requantize_tensor(TIES_AWAY, 1, at, m, s, point, before, lo, hi, after, out, to, size)
     elif mode == TIES_TO_EVEN:
-        requantize_span(TIES_TO_EVEN, 1, 0, at, step, m, s, point, before, lo, hi, after, out, to, width, count, rows)
+        requantize_tensor(TIES_TO_EVEN, 1, at, m, s, point, before, lo, hi, after, out, to, size)
     else:
-        requantize_span(TWO_ROUNDINGS, 1, 0, at, step, m, s, point, before, lo, hi, after, out, to, width, count, rows)
+        requantize_tensor(TWO_ROUNDINGS, 1, at, m, s, point, before, lo, hi, after, out, to, size)
 
 
 @kernel
-def span_high_tensor(mode, at, step, m, s, point, before, lo, hi, after, out, to, width, count, rows):
-    """:func:`requantize_span` for a mode known at run time."""
+def columns_any(mode, at, step, m, s, point, before, lo, hi, after, out, to, width, count, rows):
+    """:func:`requantize_columns` for a mode known at run time."""
     if mode == TO_NEG:
-        requantize_span(TO_NEG, 0, 1, at, step, m, s, point, before, lo, hi, after, out, to, width, count, rows)
+        requantize_columns(TO_NEG, 0, at, step, m, s, point, before, lo, hi, after, out, to, width, count, rows)
     elif mode == TO_ZERO:
-        requantize_span(TO_ZERO, 0, 1, at, step, m, s, point, before, lo, hi, after, out, to, width, count, rows)
+        requantize_columns(TO_ZERO, 0, at, step, m, s, point, before, lo, hi, after, out, to, width, count, rows)
     elif mode == TIES_TO_POS:
-        requantize_span(TIES_TO_POS, 0, 1, at, step, m, s, point, before, lo, hi, after, out, to, width, count, rows)
+        requantize_columns(TIES_TO_POS, 0, at, step, m, s, point, before, lo, hi, after, out, to, width, count, rows)
     elif mode == TIES_AWAY:
-        requantize_span(TIES_AWAY, 0, 1, at, step, m, s, point, before, lo, hi, after, out, to, width, count, rows)
+        requantize_columns(TIES_AWAY, 0, at, step, m, s, point, before, lo, hi, after, out, to, width, count, rows)
     elif mode == TIES_TO_EVEN:
-        requantize_span(TIES_TO_EVEN, 0, 1, at, step, m, s, point, before, lo, hi, after, out, to, width, count, rows)
+        requantize_columns(TIES_TO_EVEN, 0, at, step, m, s, point, before, lo, hi, after, out, to, width, count, rows)
     else:
-        requantize_span(TWO_ROUNDINGS, 0, 1, at, step, m, s, point, before, lo, hi, after, out, to, width, count, rows)
+        requantize_columns(TWO_ROUNDINGS, 0, at, step, m, s, point, before, lo, hi, after, out, to, width, count, rows)
 
 
 @kernel
-def span_high_column(mode, at, step, m, s, point, before, lo, hi, after, out, to, width, count, rows):
-    """:func:`requantize_span` for a mode known at run time."""
+def columns_high(mode, at, step, m, s, point, before, lo, hi, after, out, to, width, count, rows):
+    """:func:`requantize_columns` for a mode known at run time."""
     if mode == TO_NEG:
-        requantize_span(TO_NEG, 1, 1, at, step, m, s, point, before, lo, hi, after, out, to, width, count, rows)
+        requantize_columns(TO_NEG, 1, at, step, m, s, point, before, lo, hi, after, out, to, width, count, rows)
     elif mode == TO_ZERO:
-        requantize_span(TO_ZERO, 1, 1, at, step, m, s, point, before, lo, hi, after, out, to, width, count, rows)
+        requantize_columns(TO_ZERO, 1, at, step, m, s, point, before, lo, hi, after, out, to, width, count, rows)
     elif mode == TIES_TO_POS:
-        requantize_span(TIES_TO_POS, 1, 1, at, step, m, s, point, before, lo, hi, after, out, to, width, count, rows)
+        requantize_columns(TIES_TO_POS, 1, at, step, m, s, point, before, lo, hi, after, out, to, width, count, rows)
     elif mode == TIES_AWAY:
-        requantize_span(TIES_AWAY, 1, 1, at, step, m, s, point, before, lo, hi, after, out, to, width, count, rows)
+        requantize_columns(TIES_AWAY, 1, at, step, m, s, point, before, lo, hi, after, out, to, width, count, rows)
     elif mode == TIES_TO_EVEN:
-        requantize_span(TIES_TO_EVEN, 1, 1, at, step, m, s, point, before, lo, hi, after, out, to, width, count, rows)
+        requantize_columns(TIES_TO_EVEN, 1, at, step, m, s, point, before, lo, hi, after, out, to, width, count, rows)
     else:
-        requantize_span(TWO_ROUNDINGS, 1, 1, at, step, m, s, point, before, lo, hi, after, out, to, width, count, rows)
+        requantize_columns(TWO_ROUNDINGS, 1, at, step, m, s, point, before, lo, hi, after, out, to, width, count, rows)
