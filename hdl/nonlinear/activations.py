@@ -167,10 +167,18 @@ class ShiftGELU(RowComponent):
         flow.leave(row, self.o, self._element)
         return m
 
+    def _limited(self, top):
+        """The row's maximum, at most the unit's limit."""
+        unit = self.unit
+        if unit.limit is None or unit.limit >= unit.x.hi:
+            return top
+        least = Mux(top > unit.limit, unit.limit, top)[: len(top)]
+        return least.as_signed() if unit.x.signed else least
+
     def _exponential_of_minus(self, pipe: Pipeline):
         """``ShiftExp(-top)``, limited to what saturates the sum."""
         unit, s = self.unit, pipe.values
-        s.top = pipe.payload.top
+        s.top = self._limited(pipe.payload.top)
         s.negated = (-s.top).as_signed()
         pipe.cut()
         bits = max(self._highest.bit_length(), unit.x.hi.bit_length(), 1) + 1
@@ -186,7 +194,8 @@ class ShiftGELU(RowComponent):
         lanes = range(self.lanes)
         s.x = list(word.x)
         s.minus = pipe.payload.token.minus
-        s.below = [word.x[k] - pipe.payload.token.top for k in lanes]
+        below = [word.x[k] - pipe.payload.token.top for k in lanes]
+        s.below = below if unit.limit is None else [Mux(v > 0, 0, v)[: len(v)].as_signed() for v in below]
         pipe.cut()
         shift_exp(pipe, "e", list(s.below), x0=unit.x0, n=unit.n)
         s.sum = [e + s.minus for e in s.e]

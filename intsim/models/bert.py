@@ -13,7 +13,7 @@ from intsim.formats.quantized import Quantized
 from intsim.linear import Embedding
 from intsim.models.designer import Designer
 from intsim.models.heads import sum_tokens
-from intsim.models.network import IntegerNetwork, Record, attend
+from intsim.models.network import IntegerNetwork, Record, attend, narrowed
 from intsim.models.real.bert import Bert
 from intsim.prepare.calibrate import calibrate
 from intsim.schemes import Scheme
@@ -34,8 +34,9 @@ class IntegerBert(IntegerNetwork):
     Notes
     -----
     **Ours:** the embedding tables have the residual's width and the one scale at which no sum of two rows saturates;
-    the mean over tokens is a sum (the cosine does not see the factor). Texts of one call have the same length, so
-    there is no padding and no mask.
+    the mean over tokens is a sum (the cosine does not see the factor). The norms' results are the residual stream here:
+    they go into the adds with the scheme's `identity` width and into linear layers narrowed to that of activations.
+    Texts of one call have the same length, so there is no padding and no mask.
     """
 
     heads: int
@@ -57,22 +58,23 @@ class IntegerBert(IntegerNetwork):
         IntsimError
             No samples, or a scheme without an operator that the paper does not leave in float.
         """
-        ranges = calibrate(model.real, samples, percentile=percentile)
+        ranges = calibrate(model.real, samples, percentile=percentile, range=scheme.range)
         design = Designer(scheme, ranges, len(model.positions))
         words, places = model.words, model.positions + model.types[0]
         most = (np.abs(words).max(axis=0) + np.abs(places).max(axis=0)).max()
         bits = scheme.bits.residual
         design.scales["embedding"] = float(most) / (Int(bits).hi - 1)  # both roundings stay inside
-        design.norm("embedded", model.norm, model.eps, "embedding")
+        narrow = design.stream_norm("embedded", model.norm, model.eps, "embedding")
         x = "embedded"
         for number, block in enumerate(model.blocks):
             at = f"{number}."
-            design.attention(at, block.linear, x, words.shape[1] // model.heads)
+            design.attention(at, block.linear, narrow, words.shape[1] // model.heads)
             design.residual(at + "sum1", at + "proj", x)
-            design.norm(at + "norm1", block.norm["norm1"], model.eps, at + "sum1")
-            design.mlp(at, block.linear, at + "norm1")
+            narrow = design.stream_norm(at + "norm1", block.norm["norm1"], model.eps, at + "sum1")
+            design.mlp(at, block.linear, narrow)
             design.residual(at + "sum2", at + "down", at + "norm1")
-            design.norm(at + "norm2", block.norm["norm2"], model.eps, at + "sum2")
+            is_last = number == len(model.blocks) - 1
+            narrow = design.stream_norm(at + "norm2", block.norm["norm2"], model.eps, at + "sum2", is_last)
             x = at + "norm2"
         tables = (Embedding.from_real(table, bits, design.scales["embedding"]) for table in (words, places))
         return cls(scheme, design.layers, model.heads, len(model.blocks), *tables)
@@ -88,14 +90,16 @@ class IntegerBert(IntegerNetwork):
         layer = self.layers
         x = record("embedding", self.embed(tokens))
         x = record("embedded", layer["embedded"](x))
+        narrow = narrowed(layer, "embedded", x, record)
         for number in range(self.blocks):
             at = f"{number}."
-            proj = attend(layer, at, x, self.heads, record)
+            proj = attend(layer, at, narrow, self.heads, record)
             x = record(at + "sum1", layer[at + "sum1"](proj, x))
             norm1 = record(at + "norm1", layer[at + "norm1"](x))
-            x = norm1
+            x = narrowed(layer, at + "norm1", norm1, record)
             for name in ("up", "gelu", "down"):
                 x = record(at + name, layer[at + name](x))
             x = record(at + "sum2", layer[at + "sum2"](x, norm1))
             x = record(at + "norm2", layer[at + "norm2"](x))
+            narrow = narrowed(layer, at + "norm2", x, record)
         return record("pooled", sum_tokens(x))

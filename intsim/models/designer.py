@@ -13,7 +13,9 @@ from intsim.models import left_in_float
 from intsim.prepare.calibrate import Calibration
 from intsim.schemes import Layer, Scheme
 
-__all__ = ["Designer"]
+__all__ = ["NARROW", "Designer"]
+
+NARROW = "_narrow"  # behind the name of a place: what linear layers read of a wider tensor
 
 
 @dataclass
@@ -37,11 +39,12 @@ class Designer:
     def scale(self, place: str) -> float:
         """The real scale of a place: calibrated at the width that the scheme gives it."""
         if place not in self.scales:
-            bits = self.scheme.bits
-            kind = place.rpartition(".")[2]
-            width = {"embedding": bits.residual, "sum1": bits.residual, "sum2": bits.residual}
+            kind, bits = place.rpartition(".")[2], self.scheme.bits
+            width = dict.fromkeys(("embedding", "proj", "down", "sum1", "sum2"), bits.residual)
             width |= {"scores": bits.scores, "up": bits.gelu}
-            self.scales[place] = float(self.ranges[place].scale(width.get(kind, bits.activation)))
+            found = float(self.ranges[place].scale(width.get(kind, bits.activation)))
+            part = {"scores": "softmax", "up": "activation"}.get(kind)
+            self.scales[place] = found if part is None else self.scheme.fit_scale(part, found)
         return self.scales[place]
 
     def linear(self, place: str, pair: Sequence[Any], source: str, bits: int | None = None) -> None:
@@ -49,13 +52,40 @@ class Designer:
         weight, bias = pair
         self.layers[place] = self.scheme.design_linear(weight, bias, self.scale(source), self.scale(place), bits)
 
-    def norm(self, place: str, pair: Sequence[np.ndarray], eps: float, source: str) -> None:
+    def norm(self, place: str, pair: Sequence[np.ndarray], eps: float, source: str, bits: int | None = None) -> None:
         """LayerNorm of gamma and beta."""
         gamma, beta = pair
         if self.is_float("norm"):
-            self.layers[place] = left_in_float.norm(self.scheme, gamma, beta, eps, self.scale(place))
+            self.layers[place] = left_in_float.norm(self.scheme, gamma, beta, eps, self.scale(place), bits)
         else:
-            self.layers[place] = self.scheme.design_norm(gamma, beta, self.scale(source), self.scale(place))
+            self.layers[place] = self.scheme.design_norm(gamma, beta, self.scale(source), self.scale(place), bits)
+
+    def stream_norm(
+        self, place: str, pair: Sequence[np.ndarray], eps: float, source: str, is_last: bool = False
+    ) -> str:
+        """LayerNorm whose result is the residual stream: it has that width, and linear layers read it narrowed.
+
+        Parameters
+        ----------
+        is_last : no linear layer reads it
+
+        Returns
+        -------
+        str
+            The place that linear layers read.
+        """
+        bits = self.scheme.bits
+        if bits.identity <= bits.activation:
+            self.norm(place, pair, eps, source)
+            return place
+        self.scales[place] = float(self.ranges[place].scale(bits.identity))
+        self.norm(place, pair, eps, source, bits.identity)
+        if is_last:
+            return place
+        narrow = place + NARROW
+        self.scales[narrow] = float(self.ranges[place].scale(bits.activation))
+        self.layers[narrow] = self.scheme.design_narrow(self.scales[place], self.scales[narrow])
+        return narrow
 
     def attention(self, at: str, linear: Mapping[str, Sequence[Any]], source: str, channels: int) -> None:
         """``q``, ``k``, ``v``, the probabilities ``p``, ``context`` and ``proj``, heads of so many channels."""
@@ -64,7 +94,7 @@ class Designer:
         self.probabilities(at, at + "q", at + "k", channels**-0.5)
         p, v, context = (self.scale(at + name) for name in ("p", "v", "context"))
         self.layers[at + "context"] = self.scheme.design_product(p, v, context)
-        self.linear(at + "proj", linear["proj"], at + "context")
+        self.linear(at + "proj", linear["proj"], at + "context", self.scheme.bits.residual)
 
     def probabilities(self, at: str, q: str, k: str, factor: float) -> None:
         """``softmax(factor q k^T)`` at the place ``p``."""
@@ -90,7 +120,7 @@ class Designer:
         else:
             up, gelu = self.scale(at + "up"), self.scale(at + "gelu")
             self.layers[at + "gelu"] = self.scheme.design_activation(up, gelu, linear["up"][0].shape[1])
-        self.linear(at + "down", linear["down"], at + "gelu")
+        self.linear(at + "down", linear["down"], at + "gelu", self.scheme.bits.residual)
 
     def is_float(self, part: str) -> bool:
         """Whether the scheme's paper leaves a part in floating point.

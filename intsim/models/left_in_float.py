@@ -62,6 +62,8 @@ def rms_norm(scheme: Scheme, gamma: np.ndarray, eps: float, scale: float) -> Flo
     return Float(lambda x: real_rms_norm(x, gamma, eps), scheme, scale, scheme.bits.activation)
 
 
-def norm(scheme: Scheme, gamma: np.ndarray, beta: np.ndarray, eps: float, scale: float) -> Float:
+def norm(
+    scheme: Scheme, gamma: np.ndarray, beta: np.ndarray, eps: float, scale: float, bits: int | None = None
+) -> Float:
     """LayerNorm."""
-    return Float(lambda x: layer_norm(x, gamma, beta, eps), scheme, scale, scheme.bits.activation)
+    return Float(lambda x: layer_norm(x, gamma, beta, eps), scheme, scale, bits or scheme.bits.activation)

@@ -67,7 +67,9 @@ class IntegerLlama(IntegerNetwork):
             No samples, or a scheme without an operator that the paper does not leave in float.
         """
         model = prepare(model, scheme.steps, samples)
-        design = LlamaDesigner(scheme, calibrate(model.real, samples, percentile=percentile), model.positions)
+        design = LlamaDesigner(
+            scheme, calibrate(model.real, samples, percentile=percentile, range=scheme.range), model.positions
+        )
         most = float(np.abs(model.words).max())
         design.scales["embedding"] = most / Int(scheme.bits.residual).hi
         words = scheme.design_embedding(model.words, design.scales["embedding"])

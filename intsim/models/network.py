@@ -9,11 +9,12 @@ from typing import Any
 
 from intsim.formats.quantized import Quantized
 from intsim.models import left_in_float
+from intsim.models.designer import NARROW
 from intsim.models.heads import merge_heads, split_heads
 from intsim.schemes import Layer, Scheme
 from intsim.unit import Hazard, Unit
 
-__all__ = ["IntegerNetwork", "Record", "attend"]
+__all__ = ["IntegerNetwork", "Record", "attend", "narrowed"]
 
 Record = Callable[[str, Quantized], Quantized]
 """Takes a place and its tensor, returns the tensor."""
@@ -65,6 +66,12 @@ class IntegerNetwork(abc.ABC):
         """What can overflow or lose precision, by place."""
         found = {place: tuple(h for unit in units for h in unit.hazards()) for place, units in self.units.items()}
         return {place: hazards for place, hazards in found.items() if hazards}
+
+
+def narrowed(layers: Mapping[str, Layer], place: str, x: Quantized, record: Record) -> Quantized:
+    """What linear layers read of the norm at `place`, whose result is the residual stream as well."""
+    narrow = place + NARROW
+    return record(narrow, layers[narrow](x)) if narrow in layers else x
 
 
 def attend(layers: Mapping[str, Layer], at: str, x: Quantized, heads: int, record: Record) -> Quantized:

@@ -60,7 +60,7 @@ class IntegerViT(IntegerNetwork):
         IntsimError
             No samples, or a scheme without an operator that the paper does not leave in float.
         """
-        ranges = calibrate(model.real, samples, percentile=percentile)
+        ranges = calibrate(model.real, samples, percentile=percentile, range=scheme.range)
         design = Designer(scheme, ranges, len(model.positions))
         wide, scales = scheme.bits.residual, design.scales
         first, positions = (_design_scale(table, wide) for table in (model.first, model.positions))

@@ -17,7 +17,7 @@ from intsim.errors import IntsimError
 from intsim.exact import exact, run
 from intsim.formats import Format
 from intsim.nonlinear.base import Elementwise, Row, check_kinds, check_products, from_scale, require_int, signed_port
-from intsim.nonlinear.constants import check_shift_exp, design_x0, shift_limit
+from intsim.nonlinear.constants import check_shift_exp, design_exact_scale, design_x0, shift_limit
 from intsim.nonlinear.exp import shift_exp
 from intsim.nonlinear.gated import DISigmoid, DISwiGLU
 from intsim.nonlinear.rows import row_corners
@@ -28,6 +28,8 @@ from intsim.unit import Hazard
 __all__ = ["DISigmoid", "DISwiGLU", "HardSwish", "IBertGELU", "ShiftGELU", "SquaredReLU"]
 
 INT32_MAX = (1 << 31) - 1
+INT64_MAX = (1 << 63) - 1
+GATE = Fraction(1702, 1000)  # gelu(x) ~ x sigmoid(1.702 x)
 
 
 @dataclass(frozen=True)
@@ -40,31 +42,45 @@ class ShiftGELU(Row):
         S = min(e + em, 2**31 - 1);  F = floor((2**31 - 1) / S)
         sig = (e F) >> (32 - out_bits);  y = x sig              # scale s 2**-(out_bits - 1)
 
-    Source: I-ViT (arXiv 2207.01405), Algorithm 2 and the authors' PyTorch code. **The paper's:** all of it; the
-    result of an element depends on its row's maximum. Only S is limited, not e: see :meth:`hazards`.
-    **Ours:** ``em`` of very negative rows stops at 2**62, where S is limited all the same.
+    Source: I-ViT (arXiv 2207.01405), Algorithm 2 and the authors' PyTorch code. **The paper's:** all of it but
+    `limit`; the result of an element depends on its row's maximum. Only S is limited, not e: see :meth:`hazards`.
+    **Ours:** ``em`` of very negative rows stops at 2**62, where S is limited all the same; and `limit`, with which
+    ``M = min(max x, limit)`` and ``e = ShiftExp(min(x - M, 0))``. Without it rows whose maximum passes what `n` holds
+    (6.1 in real units with n = 23) have ``em`` and the ``e`` of small elements both at their least, and negative
+    elements come out as half of themselves. Rows whose maximum is at most `limit` do not change.
 
     Parameters
     ----------
     x0 : ``floor(-1/(1.702 s))``, at most -1
     n : headroom of the exponential
     out_bits : bits of the sigmoid, 2 to 16
+    limit : the largest M; None for the paper's
     """
 
     x0: int
     n: int = 23
     out_bits: int = 8
+    limit: int | None = None
     profile = "ivit"
 
     def __post_init__(self) -> None:
         self._check_row()
         check_shift_exp(self)
         require_int(self, "out_bits", 2, 16, "8 is the paper's")
+        if self.limit is not None:
+            require_int(self, "limit", 0, 1 << 60, "limited=True of design() takes what n holds")
 
     @classmethod
-    def design(cls, scale: float, n: int = 23, out_bits: int = 8, **options: Any) -> ShiftGELU:
-        """The unit for inputs of real step `scale`."""
-        return cls(design_x0(scale, "ivit", Fraction(1702, 1000)), n, out_bits, scale=from_scale(scale), **options)
+    def design(cls, scale: float, n: int = 23, out_bits: int = 8, limited: bool = False, **options: Any) -> ShiftGELU:
+        """The unit for inputs of real step `scale`; with `limited` the row's maximum is limited to what `n` holds."""
+        x0 = design_x0(scale, "ivit", GATE)
+        limit = _held(x0, n, out_bits) if limited else None
+        return cls(x0, n, out_bits, limit, scale=from_scale(scale), **options)
+
+    @staticmethod
+    def exact_scale(scale: float) -> float:
+        """The least scale, at or above `scale`, whose x0 is exact; a calibrated scale may be moved there."""
+        return design_exact_scale(scale, GATE)
 
     @property
     def sig_max(self) -> int:
@@ -95,6 +111,8 @@ class ShiftGELU(Row):
         reach = min(int(period * (self.n + 2)), self.x.hi)
         # Rows whose maximum is close to zero, on both sides: the sigmoid's own range.
         tops = [max(min(reach * i // 32, self.x.hi), self.x.lo) for i in range(-24, 32)]
+        if self.limit is not None:
+            tops += [min(self.limit + d, self.x.hi) for d in (-1, 0, 1, 2, reach // 4, reach)]
         place = np.arange(rows.shape[1])
         near = [
             np.clip(top - place * (i % 7 + 1) * reach // (4 * len(place)), self.x.lo, top) for i, top in enumerate(tops)
@@ -117,6 +135,15 @@ class ShiftGELU(Row):
                 Hazard(
                     f"the reciprocal of the largest sum is {levels}: its floor costs up to 1 in {levels + 1}",
                     "use a smaller n",
+                )
+            )
+        held = _held(self.x0, self.n, self.out_bits)
+        if min(self.x.hi, self.x.hi if self.limit is None else self.limit) > held:
+            found.append(
+                Hazard(
+                    f"rows whose maximum is above {held} leave the exponential of small elements no bits: their "
+                    "sigmoid comes out as large as 1/2",
+                    f"use limit={held}, a larger n, or rows with a smaller maximum",
                 )
             )
         worst = self._first_saturating_maximum()
@@ -151,7 +178,8 @@ class ShiftGELU(Row):
         most, minus = np.empty((2, x.shape[0]), dtype=np.int64)
         y = np.empty(x.shape, dtype=self.outputs["y"].dtype)
         limit, shift = shift_limit(self.x0), 32 - self.out_bits
-        run(shift_gelu_rows, x, self.x0, self.n, limit, shift, most, e, minus, factor, sig, y)
+        cap = INT64_MAX if self.limit is None else self.limit
+        run(shift_gelu_rows, x, self.x0, self.n, limit, shift, cap, most, e, minus, factor, sig, y)
         return {"max": most, "e": e, "e_minus_max": minus, "factor": factor, "sig": sig, "y": y}
 
 
@@ -371,19 +399,25 @@ class HardSwish(Elementwise):
         return {"y": y}
 
 
+def _held(x0: int, n: int, out_bits: int) -> int:
+    """The largest row maximum whose ``em`` keeps `out_bits` above the least exponential, ``|x0|``."""
+    return max((n - out_bits) * -x0 * 16 // 23, 0)
+
+
 # The arithmetic ------------------------------------------------------------------------------------------------
 
 
 @exact
-def shift_gelu_rows(x, x0, n, limit, shift, out_max, out_e, out_minus, out_factor, out_sig, out):
-    """I-ViT's GELU of every row."""
+def shift_gelu_rows(x, x0, n, limit, shift, cap, out_max, out_e, out_minus, out_factor, out_sig, out):
+    """I-ViT's GELU of every row, its maximum limited to `cap`."""
     for i in range(x.shape[0]):
         top = x[i, 0] * 1  # 64 bits and signed, also where the codes are not
         for j in range(1, x.shape[1]):
             top = max(top, x[i, j])
+        top = min(top, cap)
         _, _, minus = shift_exp(-1 * top, x0, n, limit, False)
         for j in range(x.shape[1]):
-            _, _, e = shift_exp(x[i, j] - top, x0, n, limit, False)
+            _, _, e = shift_exp(min(x[i, j] - top, 0), x0, n, limit, False)
             factor = INT32_MAX // min(e + minus, INT32_MAX)
             sig = (e * factor) >> shift
             out_e[i, j] = e

@@ -25,6 +25,7 @@ __all__ = [
     "check_profile",
     "check_shift_exp",
     "design_di_scale",
+    "design_exact_scale",
     "design_ibert",
     "design_x0",
     "di_exp_hazards",
@@ -53,6 +54,19 @@ def design_x0(scale: float, profile: str, factor: Fraction | int = 1) -> int:
     m, k = from_scale(scale)
     inverse = Fraction(1 << k, m) / factor
     return math.floor(-inverse) if profile == "ivit" else math.trunc(-inverse - 1)
+
+
+def design_exact_scale(scale: float, factor: Fraction | int = 1) -> float:
+    """The least scale at or above `scale` whose ``-1/(scale factor)`` is an integer, up to a float's rounding.
+
+    x0 is rounded down, which makes the exponential of a coarse scale too flat: at 1/3.07 as if it were 1/4.
+    """
+    m, k = from_scale(scale)
+    count = math.floor(Fraction(1 << k, m) / factor)
+    if count < 1:
+        return float(scale)  # x0 is -1 whatever the scale
+    exact = float(1 / (count * Fraction(factor)))
+    return exact if Fraction(exact) * count * factor >= 1 else math.nextafter(exact, math.inf)
 
 
 def check_shift_exp(unit: Any) -> None:

@@ -27,6 +27,7 @@ from intsim.nonlinear.constants import (
     check_profile,
     check_shift_exp,
     design_di_scale,
+    design_exact_scale,
     design_ibert,
     design_x0,
     di_exp_hazards,
@@ -150,6 +151,11 @@ class Shiftmax(RowSoftmax):
         """The unit for scores of real step `scale`."""
         check_profile(profile)
         return cls(design_x0(scale, profile), n, out_bits, profile, scale=from_scale(scale), **options)
+
+    @staticmethod
+    def exact_scale(scale: float) -> float:
+        """The least scale, at or above `scale`, whose x0 is exact; a calibrated scale may be moved there."""
+        return design_exact_scale(scale)
 
     @classmethod
     def ivit_tvm(cls, x0: int, n: int = 16, out_bits: int = 8, **options: Any) -> Shiftmax:

@@ -69,12 +69,15 @@ class DynamicScheme(Scheme):
         assert isinstance(gate, DISwiGLU)
         return Activation(gate, self._design_matmul(self.bits.activation))
 
-    def design_norm(self, gamma: Any, beta: Any, scale_in: Any, scale_out: Any) -> Norm:
+    def design_norm(self, gamma: Any, beta: Any, scale_in: Any, scale_out: Any, bits: int | None = None) -> Norm:
         norm = self.norm.make()  # type: ignore[union-attr]
         assert isinstance(norm, DINorm)
         g = np.rint(np.ldexp(np.asarray(gamma, dtype=np.float64), _FRACTION)).astype(np.int64)
         b = np.rint(np.ldexp(np.asarray(beta, dtype=np.float64), _FRACTION + norm.G)).astype(np.int64)
-        return Norm(norm, g, b, self._design_matmul(self.bits.activation))
+        return Norm(norm, g, b, self._design_matmul(bits or self.bits.activation))
+
+    def design_narrow(self, scale_in: Any, scale_out: Any) -> Narrow:
+        return Narrow(self._design_matmul(self.bits.activation))
 
     def design_residual(self, scale_branch: Any, scale_identity: Any, scale_out: Any) -> Residual:
         return Residual(DIResidualAdd(self.bits.residual))
@@ -235,6 +238,21 @@ class Norm:
         one, k = np.ones((), np.int64), np.array(fraction)
         scaled = Sums(np.asarray(self.unit(x.narrow_centred)), self.gamma, 0 * one, one, k)
         return add_bias(self.matmul.stage(), scaled, self.beta, fraction)
+
+
+@dataclass(frozen=True, eq=False)
+class Narrow:
+    """A requantisation on its own."""
+
+    matmul: DIMatMul
+
+    @property
+    def units(self) -> tuple[Unit, ...]:
+        return (self.matmul.stage(),)
+
+    def __call__(self, *tensors: Quantized) -> Quantized:
+        (x,) = tensors
+        return requantize_rows(self.matmul.stage(), x.centred, x.m, x.k)
 
 
 @dataclass(frozen=True, eq=False)

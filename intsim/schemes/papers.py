@@ -45,7 +45,7 @@ ibert = StaticScheme(
     activation=Operator.of(IBertGELU, shift=14),
     norm=Operator.of(IBertLayerNorm, shift=0),
     residual=Operator.of(ResidualAdd, saturating=True),
-    bits=Bits(residual=22, scores=16, gelu=16),
+    bits=Bits(residual=22, scores=16, gelu=16, identity=8),
     weight_limits=(-127, 126),
     left_in_float=("embedding",),
 )
@@ -59,11 +59,14 @@ ivit = StaticScheme(
     paper="I-ViT (arXiv 2207.01405)",
     requantize=CONVENTIONS["ivit"],
     softmax=Operator.of(Shiftmax, n=15, out_bits=16),
-    activation=Operator.of(ShiftGELU, n=23, out_bits=8),
+    activation=Operator.of(ShiftGELU, n=23, out_bits=8, limited=True),
     norm=Operator.of(IViTLayerNorm),
     residual=Operator.of(ResidualAdd, saturating=True),
 )
-"""I-ViT: shifts for exp, ten Newton steps for the root, 16-bit probabilities and residual stream."""
+"""I-ViT: shifts for exp, ten Newton steps for the root, 16-bit probabilities and residual stream.
+
+**Ours:** the maximum inside ShiftGELU is limited (``limited=False`` is the paper's): the same integers on rows whose
+maximum stays below 6.1, and no halves of negative elements on the others."""
 
 illm = DynamicScheme(
     name="illm",
@@ -74,6 +77,7 @@ illm = DynamicScheme(
     activation=Operator.of(DISwiGLU, frame="two_branch", form="fixed16", out_bits=16),
     norm=Operator.of(DINorm, center=True, F=8, G=10),
     residual=DIResidualAdd(16),
+    bits=Bits(identity=8),
     left_in_float=("embedding", "rotary embedding", "final norm", "head"),
 )
 """I-LLM: every scale found at run time, token by token; 16-bit residual stream and probabilities."""

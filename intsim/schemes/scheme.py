@@ -20,6 +20,7 @@ from typing import Any, Protocol
 from intsim.errors import IntsimError, UnknownName
 from intsim.formats.quantized import Quantized
 from intsim.parameters import Parameters, _lookup
+from intsim.prepare.quantize import Range
 from intsim.schemes.step import Step
 from intsim.unit import Unit
 
@@ -88,6 +89,8 @@ class Bits(Parameters):
     residual : of the residual stream
     scores : of the softmax's input
     gelu : of the activation's input
+    identity : of a norm's result that goes into a residual add, where norms stand behind the adds; linear layers read
+        it at the width of activations
     """
 
     weight: int = 8
@@ -96,6 +99,7 @@ class Bits(Parameters):
     residual: int = 16
     scores: int = 8
     gelu: int = 8
+    identity: int = 16
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
@@ -120,6 +124,8 @@ class Scheme(Parameters, abc.ABC):
     bits : widths by position
     left_in_float : what the paper leaves in floating point
     steps : what is done to the network before it is quantised, in this order (see :mod:`intsim.prepare.steps`)
+    range : how calibration finds the range of an activation: ``minmax``, ``percentile`` (of the share that the
+        network's design is given) or ``mse`` (see :class:`~intsim.prepare.quantize.Range`)
     """
 
     name: str
@@ -134,6 +140,7 @@ class Scheme(Parameters, abc.ABC):
     bits: Bits = Bits()
     left_in_float: tuple[str, ...] = ()
     steps: tuple[Step, ...] = ()
+    range: str = "minmax"
 
     def __post_init__(self) -> None:
         for name in ("name", "paper"):
@@ -149,6 +156,9 @@ class Scheme(Parameters, abc.ABC):
         for name, kind in (("requantize", Parameters), ("bits", Bits)):
             if not isinstance(getattr(self, name), kind):
                 raise IntsimError(f"{name} of a scheme is a {kind.__name__}, got {getattr(self, name)!r}")
+        ranges = [rule.value for rule in Range]
+        if self.range not in ranges:
+            raise UnknownName("range of activations", str(self.range), ranges)
         for step in self.steps:
             if not isinstance(step, Step):
                 raise IntsimError(f"steps of a scheme are Step.of(name, ...), found {step!r}")
@@ -241,8 +251,12 @@ class Scheme(Parameters, abc.ABC):
         """The GELU."""
 
     @abc.abstractmethod
-    def design_norm(self, gamma: Any, beta: Any, scale_in: Any, scale_out: Any) -> Layer:
-        """LayerNorm over the last axis."""
+    def design_norm(self, gamma: Any, beta: Any, scale_in: Any, scale_out: Any, bits: int | None = None) -> Layer:
+        """LayerNorm over the last axis; `bits` of the output, those of activations by default."""
+
+    @abc.abstractmethod
+    def design_narrow(self, scale_in: Any, scale_out: Any) -> Layer:
+        """A tensor of any width at the width of activations."""
 
     @abc.abstractmethod
     def design_residual(self, scale_branch: Any, scale_identity: Any, scale_out: Any) -> Layer:
@@ -280,6 +294,10 @@ class Scheme(Parameters, abc.ABC):
 
     def _lacks(self, question: str) -> IntsimError:
         return IntsimError(f"{self.name} does not answer {question}; use a StaticScheme or a DynamicScheme")
+
+    def fit_scale(self, part: str, scale: float) -> float:
+        """The scale, at or above `scale`, at which the constants of a part (``softmax``, ``activation``) are exact."""
+        return scale
 
     def _design_unit(self, part: str, *scales: Any, **options: Any) -> Unit:
         """The unit of one part for real scales: designed, or as it is where the scheme holds a finished unit."""

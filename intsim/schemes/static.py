@@ -20,6 +20,7 @@ from intsim.linear.matmul import PackedWeights, matmul, pack
 from intsim.linear.rope import RoPE
 from intsim.nonlinear.base import from_scale
 from intsim.nonlinear.norm import from_gamma
+from intsim.parameters import _lookup
 from intsim.requant import Requantizer, ResidualAdd
 from intsim.schemes.gated import PairGated, TableGated
 from intsim.schemes.rms import MirroredNorm
@@ -28,6 +29,8 @@ from intsim.schemes.scheme import Operator, Scheme
 from intsim.unit import Unit
 
 __all__ = ["StaticScheme"]
+
+Dyadic = tuple[Any, Any]  # m and k of a tensor, or one of each per channel
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,7 @@ class StaticScheme(Scheme):
 
     def design_requantizer(self, scales: Any, scale_out: Any, bits: int) -> Requantizer:
         """The requantisation from one scale, or one per channel, to another: HAWQ's frexp of the ratio."""
-        ratios = np.abs(np.atleast_1d(np.asarray(scales, dtype=np.float64))) / float(np.float32(scale_out))
+        ratios = np.abs(np.atleast_1d(np.asarray(scales, dtype=np.float64))) / np.float32(scale_out).astype(np.float64)
         m, e = RULES["hawq"](ratios)
         channels = tuple((int(a), 31 - int(b)) for a, b in zip(m, e, strict=True))
         assert isinstance(self.requantize, Requantizer)
@@ -74,6 +77,9 @@ class StaticScheme(Scheme):
 
     def design_linear(self, weight: Any, bias: Any, scale_in: Any, scale_out: Any, bits: int | None = None) -> Linear:
         w = np.asarray(weight, dtype=np.float64)
+        if np.ndim(scale_in):  # one scale per input channel: the weights take what differs
+            common = float(np.max(scale_in))
+            w, scale_in = w * (np.asarray(scale_in, dtype=np.float64) / common)[:, None], common
         lo, hi = self.weight_limits
         scales = np.maximum(np.abs(w).max(axis=0) / hi, 2.0**-23)
         codes = np.clip(np.rint(w / scales), lo, hi).astype(np.int8 if self.bits.weight <= 8 else np.int16)
@@ -101,16 +107,24 @@ class StaticScheme(Scheme):
         worth = 0.8413447460685429 / float(np.asarray(unit.real(one))[0])
         return self._design_behind(unit, np.asarray([worth]), scale_out)
 
-    def _design_behind(self, unit: Unit, scales: np.ndarray, scale_out: Any) -> Rescaled:
+    def _design_behind(self, unit: Unit, scales: np.ndarray, scale_out: Any, bits: int | None = None) -> Rescaled:
         """A unit whose results have real scales of either sign, and its requantisation."""
         drop = max(unit.outputs["y"].bits - 32, 0)
-        requantizer = self.design_requantizer(scales * 2.0**drop, scale_out, self.bits.activation)
+        requantizer = self.design_requantizer(scales * 2.0**drop, scale_out, bits or self.bits.activation)
         signs = tuple(int(s) for s in np.where(scales < 0, -1, 1))
-        return Rescaled(unit, requantizer, signs, drop, from_scale(scale_out))
+        return Rescaled(unit, requantizer, signs, drop, from_scales(scale_out))
 
-    def design_norm(self, gamma: Any, beta: Any, scale_in: Any, scale_out: Any) -> Rescaled:
+    def design_norm(self, gamma: Any, beta: Any, scale_in: Any, scale_out: Any, bits: int | None = None) -> Rescaled:
         unit = self._design_unit("norm", gamma, beta, x=Int(self.bits.residual))
-        return self._design_behind(unit, from_gamma(gamma), scale_out)
+        return self._design_behind(unit, from_gamma(gamma), scale_out, bits)
+
+    def design_narrow(self, scale_in: Any, scale_out: Any) -> Narrow:
+        return Narrow(self.design_requantizer(scale_in, scale_out, self.bits.activation), from_scales(scale_out))
+
+    def fit_scale(self, part: str, scale: float) -> float:
+        chosen = getattr(self, part)
+        exact = getattr(_lookup(chosen.unit), "exact_scale", None) if isinstance(chosen, Operator) else None
+        return scale if exact is None else exact(scale)
 
     def design_residual(self, scale_branch: Any, scale_identity: Any, scale_out: Any) -> Residual:
         if not isinstance(self.residual, Operator):
@@ -243,7 +257,7 @@ class Rescaled:
     requantizer: Requantizer
     signs: tuple[int, ...]
     drop: int
-    scale: tuple[int, int]
+    scale: Dyadic
 
     @property
     def units(self) -> tuple[Unit, ...]:
@@ -269,6 +283,31 @@ class Residual:
     def __call__(self, *tensors: Quantized) -> Quantized:
         branch, identity = tensors
         return Quantized(self.unit(branch.data, identity.data), *self.scale)
+
+
+@dataclass(frozen=True, eq=False)
+class Narrow:
+    """A requantisation on its own."""
+
+    requantizer: Requantizer
+    scale: Dyadic
+
+    @property
+    def units(self) -> tuple[Unit, ...]:
+        return (self.requantizer,)
+
+    def __call__(self, *tensors: Quantized) -> Quantized:
+        (x,) = tensors
+        return Quantized(requantized(self.requantizer, x.data), *self.scale)
+
+
+def from_scales(scale: Any) -> Dyadic:
+    """A real scale, or one per channel, exactly as m and k."""
+    if not np.ndim(scale):
+        return from_scale(scale)
+    pairs = [from_scale(value) for value in np.asarray(scale, dtype=np.float64)]
+    m, k = (np.array(part, dtype=np.int64) for part in zip(*pairs, strict=True))
+    return m, k
 
 
 def requantized(unit: Requantizer, acc: np.ndarray) -> np.ndarray:

@@ -49,6 +49,7 @@ ROWS = {
     "ibert_softmax": IBertSoftmax.design(0.02, max_row=64, x=Int(8)),
     "ibert_softmax_masked": IBertSoftmax.design(0.0005, max_row=64, x=Int(20), masked=True),
     "shift_gelu": ShiftGELU(-20, max_row=64, x=Int(8)),
+    "shift_gelu_limited": ShiftGELU(-3, limit=31, max_row=64, x=Int(8)),
     "shift_gelu_saturating": ShiftGELU(-300, max_row=64, x=Int(12)),
     "di_sigmoid_rows": DISigmoid(241, 9, "row_max", max_row=64, x=Int(9)),
     "di_swiglu_rows": DISwiGLU(241, 9, "row_max", form="headroom", max_row=64, x=Int(9)),

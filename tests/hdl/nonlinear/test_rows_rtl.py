@@ -68,10 +68,11 @@ def test_cycles_per_row(name, lanes):
     "unit",
     [
         ShiftGELU(-20, max_row=4, x=Int(8)),
+        ShiftGELU(-3, limit=31, max_row=4, x=Int(8)),
         ShiftGELU(-150, max_row=4, x=Int(8)),
         DISigmoid(241, 9, "row_max", max_row=4, x=Int(8)),
     ],
-    ids=["shift_gelu", "shift_gelu_saturating", "di_sigmoid"],
+    ids=["shift_gelu", "shift_gelu_limited", "shift_gelu_saturating", "di_sigmoid"],
 )
 def test_every_pair_of_value_and_maximum(unit):
     """The core depends on the element and on its row's maximum: all pairs of 8 bits, as rows of two."""

@@ -49,7 +49,8 @@ def test_compiled_network_equals_unbounded_integers_at_every_place(name):
     with plain():
         slow = network.trace(SAMPLES[0][:1])
     assert list(fast) == list(slow)
-    assert len(fast) == 2 + 2 * 13 + 1
+    assert len([place for place in fast if not place.endswith("_narrow")]) == 2 + 2 * 13 + 1
+    assert len(fast) - 29 == (4 if name == "ivit" else 0)  # norms that are wider than what linear layers read
     for place, tensor in slow.items():
         for part in ("data", "m", "k", "zero_point"):
             assert np.array_equal(getattr(tensor, part), getattr(fast[place], part)), (place, part)

@@ -18,6 +18,7 @@ ALPHA = ((128, 7), (200, 8), (90, 5), (255, 4), (1, 0))
 UNITS = [
     ShiftGELU(-10),
     ShiftGELU(-38, x=Int(8), max_row=16),
+    ShiftGELU(-3, limit=31, x=Int(8), max_row=16),
     ShiftGELU(-3, n=15, out_bits=12, x=Int(12)),
     IBertGELU.design(0.0005),
     IBertGELU.design(0.02, x=Int(8)),
@@ -182,7 +183,7 @@ def test_per_row_scales_equal_the_unit():
 def test_shift_gelu_hazards():
     assert any("292" in h.what or "passes" in h.what for h in ShiftGELU(-292, x=Int(8)).hazards())
     assert not any("|x0|" in h.what for h in ShiftGELU(-128, x=Int(8)).hazards())
-    unit = ShiftGELU(-10, x=Int(8))
+    unit = ShiftGELU(-10, x=Int(8), limit=104)
     (hazard,) = unit.hazards()
     first = int(hazard.what.split("maximum is ")[1].split()[0])
     assert first < 0
@@ -194,6 +195,20 @@ def test_shift_gelu_hazards():
     garbage = ShiftGELU(-600, x=Int(12))
     assert int(garbage.trace(np.array([0, -1, 5]))["sig"].max()) > 127
     assert garbage.sig_max == 600 >> 1
+
+
+def test_shift_gelu_of_rows_with_a_large_maximum():
+    """Negative elements come out as half of themselves; with the maximum limited they go to zero as GELU does."""
+    step = 0.2
+    published, limited = (ShiftGELU.design(step, limited=choice, x=Int(8)) for choice in (False, True))
+    row = np.array([120, 40, 5, 0, -5, -30, -60], dtype=np.int8)
+    np.testing.assert_array_equal(published(row)[-2:], row[-2:].astype(int) * 63)  # of 128
+    np.testing.assert_allclose(limited(row) / 128 * step, limited.real(row) / 128 * step, atol=step)
+    assert limited.limit == 15 * 3 * 16 // 23
+    assert any("as large as 1/2" in h.what and f"limit={limited.limit}" in h.remedy for h in published.hazards())
+    assert not any("1/2" in h.what for h in limited.hazards())
+    small = np.random.default_rng(2).integers(-128, limited.limit + 1, (50, 9)).astype(np.int8)
+    np.testing.assert_array_equal(limited(small), published(small))
 
 
 def test_ibert_gelu_levels_are_a_hazard():
@@ -227,6 +242,7 @@ REFUSED = {
     "k": lambda: DISwiGLU(205, 41),
     "alpha": lambda: DISwiGLU(205, 12, alpha=((0, 3),)),
     "x0": lambda: ShiftGELU(1),
+    "limit": lambda: ShiftGELU(-3, limit=-1),
     "b positive": lambda: IBertGELU(3, -4, -1),
     "polynomial": lambda: IBertGELU(-(1 << 31), -(1 << 62), -1),
     "shift": lambda: SquaredReLU(63),
