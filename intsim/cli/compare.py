@@ -63,9 +63,10 @@ def command(
     task = measured.open_task(model, measured.Data(count, seed, pairs, text, images))
     with console.steps(len(chosen) * len(columns)) as begin:
         cells = measured.compare(task, chosen, columns, percentile=percentile, begin=begin)
-    summary = measured.summarise(task, cells, _hardware(cells) if hardware else {})
+    asked = _spoken(model, widths, schemes, count, seed)
+    summary = measured.summarise(task, cells, _hardware(cells) if hardware else {}, asked)
     if output is not None:
-        paths = measured.write_comparison(output, summary, _spoken(model, widths, schemes, count, seed))
+        paths = measured.write_comparison(output, summary)
         console.note(f"wrote {' and '.join(map(str, paths.values()))}")
     if json:
         console.emit(summary)

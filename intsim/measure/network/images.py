@@ -66,7 +66,7 @@ class Images:
         return self.set_apart(limit, seed)[0]
 
     def _only(self, chosen: np.ndarray) -> Images:
-        return Images([self.items[i] for i in np.flatnonzero(chosen)], self.classes[chosen], self.shape)
+        return Images([self.items[i] for i in np.flatnonzero(chosen).tolist()], self.classes[chosen], self.shape)
 
     def digest(self) -> str:
         """SHA-256 of pixels and classes."""

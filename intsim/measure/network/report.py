@@ -16,7 +16,7 @@ from intsim.measure.page import environment
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["write_comparison"]
+__all__ = ["METRICS", "write_comparison"]
 
 _INK, _QUIET = "#22303c", "#8d99ae"
 _COLOURS = (
@@ -33,35 +33,34 @@ _COLOURS = (
 )
 _MARKS = ("o", "s", "^", "D", "v", "P", "X", "<")
 
-# How a figure is called on the page, and which way is good.
-_METRICS = {
+METRICS = {
     "top1": ("top-1", "share of queries or images answered right; more is better"),
     "mrr": ("mean reciprocal rank", "1 where every text is found first; more is better"),
     "perplexity": ("perplexity", "of held-out text; less is better"),
 }
+"""How a figure is called on a page, and which way is good."""
 
 
-def write_comparison(folder: str | Path, summary: Mapping[str, Any], command: str) -> dict[str, Path]:
+def write_comparison(folder: str | Path, summary: Mapping[str, Any]) -> dict[str, Path]:
     """Write ``compare.html`` and ``compare.json``, both or none.
 
     Parameters
     ----------
     summary : of :func:`~intsim.measure.network.summary.summarise`
-    command : what made it, for the page
 
     Raises
     ------
     IntsimError
         The folder cannot be made or written.
     """
-    title, explained = _METRICS.get(summary["metric"], (summary["metric"], ""))
+    title, explained = METRICS.get(summary["metric"], (summary["metric"], ""))
     pictures = {"by_width": _picture(summary, title, _draw_by_width)}
     if any(scheme["total"] for scheme in summary["schemes"]):
         pictures["by_cells"] = _picture(summary, title, _draw_by_cells)
     html = (
         environment("intsim.measure.network")
         .get_template("comparison.html.j2")
-        .render(s=summary, parts=PARTS, pictures=pictures, metric=title, explained=explained, command=command)
+        .render(s=summary, parts=PARTS, pictures=pictures, metric=title, explained=explained)
     )
     return write_files(folder, {"compare.html": html, "compare.json": json.dumps(summary, indent=1) + "\n"})
 

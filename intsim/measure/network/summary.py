@@ -13,7 +13,7 @@ __all__ = ["summarise"]
 
 
 def summarise(
-    task: Task, cells: Sequence[Cell], hardware: Mapping[str, Mapping[str, Mapping[str, Any]]]
+    task: Task, cells: Sequence[Cell], hardware: Mapping[str, Mapping[str, Mapping[str, Any]]], command: str = ""
 ) -> dict[str, Any]:
     """One comparison, JSON-ready.
 
@@ -22,13 +22,14 @@ def summarise(
     cells : what :func:`~intsim.measure.network.comparison.compare` found
     hardware : scheme -> part -> ``comb``, ``ff``, ``dsp``, ``bram``, ``fmax`` (MHz), ``row`` (elements), ``first``
         and ``sustained`` (cycles of a lone row and between rows), ``unit``; empty where none was asked for
+    command : what asked for it
 
     Returns
     -------
     dict
         ``model``, ``metric``, ``higher_is_better``, ``float`` (figures of the twin by metric), ``widths``, ``schemes``:
         each with ``name``, ``left_in_float``, ``cells`` by width (``figures``, ``refused``, ``seconds``),
-        ``hardware`` by part and their ``total``; ``version``.
+        ``hardware`` by part and their ``total``; ``command``, ``version``.
     """
     judged = [cell for cell in cells if cell.figures is not None]
     schemes: dict[str, dict[str, Any]] = {}
@@ -53,6 +54,7 @@ def summarise(
         "items": _items(judged),
         "widths": list(dict.fromkeys(cell.widths for cell in cells)),
         "schemes": list(schemes.values()),
+        "command": command,
         "version": intsim.__version__,
     }
 

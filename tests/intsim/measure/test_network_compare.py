@@ -9,6 +9,7 @@ from small_bert import bert_folder, write_pairs
 
 from intsim.measure.network import Data, compare, open_task, summarise, with_bits, write_comparison
 from intsim.measure.network.comparison import representatives
+from intsim.measure.network.markdown import page
 from intsim.schemes import SCHEMES
 
 CHOSEN = [SCHEMES[name] for name in ("hawq", "ivit", "illm")]
@@ -123,23 +124,23 @@ class Links(html.parser.HTMLParser):
 
 
 def test_the_page_shows_every_figure_and_loads_nothing(task, cells, tmp_path):
-    summary = summarise(task, cells, HARDWARE)
-    paths = write_comparison(tmp_path, summary, "intsim compare x")
+    summary = summarise(task, cells, HARDWARE, "intsim compare x")
+    paths = write_comparison(tmp_path, summary)
     assert json.loads(paths["compare.json"].read_text()) == summary
-    page = Links()
-    page.feed(paths["compare.html"].read_text())
-    text = " ".join(" ".join(page.text).split())
-    assert page.loaded == []
-    assert len(page.pictures) == 2
+    shown = Links()
+    shown.feed(paths["compare.html"].read_text())
+    text = " ".join(" ".join(shown.text).split())
+    assert shown.loaded == []
+    assert len(shown.pictures) == 2
     for cell in cells:
         assert f"{cell.figures['integer']['mrr']['mean']:.4g}" in text
         assert f"{cell.figures['integer']['top1']['low']:.4g}" in text
     for wanted in ("softmax, activation, norm in float", "fits no <device>", "intsim compare x", "12 pairs", "W4A4"):
         assert wanted in text, wanted
-    without = write_comparison(tmp_path, summarise(task, cells, {}), "x")
-    page = Links()
-    page.feed(without["compare.html"].read_text())
-    assert len(page.pictures) == 1
+    without = write_comparison(tmp_path, summarise(task, cells, {}))
+    shown = Links()
+    shown.feed(without["compare.html"].read_text())
+    assert len(shown.pictures) == 1
 
 
 def test_a_scheme_that_cannot_be_is_a_row_that_says_why(task, kept, tmp_path):
@@ -148,6 +149,20 @@ def test_a_scheme_that_cannot_be_is_a_row_that_says_why(task, kept, tmp_path):
     assert cell.figures is None
     assert "no norm" in cell.refused
     summary = summarise(task, [*compare(task, CHOSEN[:1], ["w8a8"]), cell], {})
-    page = write_comparison(tmp_path, summary, "x")["compare.html"].read_text()
-    assert "refused" in page
-    assert "normless has no norm" in page
+    source = write_comparison(tmp_path, summary)["compare.html"].read_text()
+    assert "refused" in source
+    assert "normless has no norm" in source
+
+
+def test_the_page_of_the_documentation_has_the_same_figures(task, cells, tmp_path):
+    summary = summarise(task, cells, HARDWARE, "intsim compare x")
+    text = page([summary, summary])
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("|")]
+    assert len(rows) == 2 * (2 + 1 + 3 + 2 + 4)
+    ivit = next(cell for cell in cells if (cell.scheme, cell.widths) == ("ivit", "w4a4")).figures
+    mean, lost = ivit["integer"]["mrr"], ivit["difference"]["mrr"]["mean"]
+    (row,) = {tuple(row) for row in rows if row[0] == "ivit" and len(row) == 8}
+    assert row[2] == f"{mean['mean']:.4g} in {mean['low']:.4g} .. {mean['high']:.4g} ({lost:+.3g})"
+    assert row[3:] == ("6", "6", "3", "0", "101")
+    assert "```sh\nintsim compare x\n```" in text
+    assert "hawq (softmax, activation, norm in float)" in text
