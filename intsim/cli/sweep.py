@@ -126,10 +126,10 @@ def _default_axes(hardware: bool) -> tuple[str, ...]:
 
 def _show(results: Results, axes: Sequence[str], best: Sequence[Any]) -> None:
     if best:
-        figures = [name for name in dict.fromkeys((*axes, *_SHOWN)) if name in results.axes]
+        figures = [n for n in dict.fromkeys((*axes, *_SHOWN)) if n in results.axes and n not in results.varied]
         body = [
             [point.settings.get(name, "") for name in results.varied]
-            + [point.figures.get(name, "") for name in figures]
+            + [point.numbers.get(name, "") for name in figures]
             + [point.file]
             for point in best
         ]

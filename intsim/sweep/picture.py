@@ -55,7 +55,7 @@ def draw(results: Results, axes: Sequence[str], path: str | Path) -> Path:
     Parameters
     ----------
     results : of a sweep
-    axes : two to four figures; see :meth:`intsim.sweep.Results.front`
+    axes : two to four figures or settings; see :meth:`intsim.sweep.Results.front`
     path : ``.svg``, ``.png`` or ``.pdf``; written whole or not at all
 
     Raises
@@ -75,7 +75,7 @@ def draw(results: Results, axes: Sequence[str], path: str | Path) -> Path:
     except ImportError:
         raise IntsimError("pictures need matplotlib; install it with pip install 'intsim[plots]'") from None
     best = results.front(axes)
-    shown = [p for p in results.points if all(p.figures.get(axis) is not None for axis in axes)]
+    shown = [p for p in results.points if all(axis in p.numbers for axis in axes)]
     style: Any = {"svg.hashsalt": "intsim", "font.size": 9, "axes.edgecolor": _INK, "axes.labelcolor": _INK}
     with matplotlib.rc_context(style):
         panels = len(axes) - 1
@@ -107,9 +107,9 @@ def _panel(
 ) -> None:
     colour, marker = _encodings(shown, varied)
     for point in shown:
-        x, y = point.figures[cost], point.figures[error]
+        x, y = point.numbers[cost], point.numbers[error]
         place.scatter(x, y, s=26, color=colour(point), marker=marker(point), alpha=0.75, linewidths=0, zorder=2)
-    figures = [point.figures for point in shown]
+    figures = [point.numbers for point in shown]
     flat = np.array([[figures[i][cost], figures[i][error]] for i in front(figures, [error, cost])])
     if len(flat) > 1:
         flat = flat[np.argsort(flat[:, 0], kind="stable")]
@@ -118,7 +118,7 @@ def _panel(
     _scale(place.xaxis, place.set_xscale, [found[cost] for found in figures])
     _scale(place.yaxis, place.set_yscale, [found[error] for found in figures])
     for number, point in enumerate(best, 1):
-        x, y = point.figures[cost], point.figures[error]
+        x, y = point.numbers[cost], point.numbers[error]
         place.scatter(x, y, s=70, facecolors="none", edgecolors=_LINE, linewidths=1.3, zorder=3)
         place.annotate(str(number), (x, y), xytext=(5, 5), textcoords="offset points", fontsize=8, color=_INK, zorder=4)
     arrow = "  (more is better)" if cost in LARGER_IS_BETTER else ""
@@ -185,7 +185,7 @@ def _list(
             columns[f"{last},{name}"] = columns.pop(last)
         elif any(cells):
             columns[name] = cells
-    columns |= {axis: [_short(point.figures[axis]) for point in listed] for axis in axes}
+    columns |= {axis: [_short(point.numbers[axis]) for point in listed] for axis in axes}
     padded = []
     for name, cells in columns.items():
         width = max(map(len, (name, *cells)))

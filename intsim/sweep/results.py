@@ -35,6 +35,13 @@ class Point:
     error: str | None = None
 
     @property
+    def numbers(self) -> dict[str, float]:
+        """What a front can be drawn over: its figures, and its settings where they are numbers."""
+        found = {**self.settings, **self.figures}
+        kept = {n: v for n, v in found.items() if isinstance(v, (int, float)) and not isinstance(v, bool)}
+        return {} if self.error is not None else kept
+
+    @property
     def file(self) -> str:
         """The unit's file in the sweep's folder."""
         return f"units/{(self.sha256 or '')[:12]}.json"
@@ -61,14 +68,8 @@ class Results:
 
     @property
     def axes(self) -> tuple[str, ...]:
-        """Names of all figures that are numbers."""
-        found = dict.fromkeys(
-            name
-            for point in self.points
-            for name, value in point.figures.items()
-            if isinstance(value, (int, float)) and not isinstance(value, bool)
-        )
-        return tuple(found)
+        """Names of all figures, and of all settings that are numbers."""
+        return tuple(dict.fromkeys(name for point in self.points for name in point.numbers))
 
     def front(self, axes: Sequence[str]) -> list[Point]:
         """The points that no other beats on these axes; see :func:`intsim.sweep.front`.
@@ -76,14 +77,14 @@ class Results:
         Raises
         ------
         UnknownName
-            No point has such a figure.
+            No point has such a figure or setting.
         """
         if not axes:
             raise IntsimError("a front needs at least one axis; name figures such as error,words")
         for axis in axes:
             if axis not in self.axes:
                 raise UnknownName("figure", axis, self.axes)
-        return [self.points[i] for i in front([point.figures for point in self.points], axes)]
+        return [self.points[i] for i in front([point.numbers for point in self.points], axes)]
 
     def as_dict(self) -> dict[str, Any]:
         """The results as JSON has them; the same for the same sweep, wherever it ran."""

@@ -1,5 +1,6 @@
 """The how-to pages about RTL of one's own, done as they say: files written, commands run, output as shown."""
 
+import json
 import re
 import subprocess
 from pathlib import Path
@@ -85,3 +86,21 @@ def test_the_golden_model_in_c(tmp_path):
     assert shown(text)
     for line in shown(text):
         assert line in said
+
+
+def test_exploring_a_design(tmp_path, monkeypatch, capsys):
+    """Every command of the page prints what the page shows, and so does its Python."""
+    text = (PAGES / "explore-a-design.md").read_text()
+    said = run_commands(text, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    (code,) = re.findall(r"^```python\n(.*?)^```$", text, re.M | re.S)
+    exec(compile(code, "explore-a-design.md", "exec"), {})
+    said += capsys.readouterr().out.splitlines()
+    assert len(shown(text)) == 5 + 4 + 5 + 3
+    for line in shown(text):
+        assert line in said
+    assert "<!-- silu: 4 points, 2 on the front -->" in (tmp_path / "silu.svg").read_text()
+    figures = re.findall(r"^\| (`.*?) \|", text, re.M)
+    named = {name for cell in figures for name in re.findall(r"`(\w+)`", cell)}
+    point = json.loads((tmp_path / "silu" / "sweep.json").read_text())["points"][0]
+    assert named == set(point["figures"])

@@ -107,6 +107,9 @@ def test_fields_of_an_operator(tmp_path):
     for point, bits in zip(results.points, (8, 12), strict=True):
         assert load(tmp_path / point.file) == Shiftmax(-20, x=Fixed(8, 0), max_row=16, out_bits=bits)
     assert results.points[0].figures["error"] > results.points[1].figures["error"]
+    # a setting is an axis as well: here both points are worth having
+    assert results.front(["out_bits", "error"]) == list(results.points)
+    assert results.front(["error"]) == [results.points[1]]
 
 
 def test_a_class_and_a_function_that_make_units(tmp_path):
