@@ -12,6 +12,7 @@ import numpy as np
 
 from intsim.exact import compiled, kernel
 from intsim.kernels.memory import aligned, room
+from intsim.kernels.spans import GROUP, line_span
 from intsim.kernels.threads import in_parts
 from intsim.linear.scale import dynamic_scale
 from intsim.rounding import TIES_AWAY, divide_round
@@ -83,7 +84,7 @@ def requantize_rows(
     for i in range(x.shape[0]):
         row = x[i]
         low, span, scale_m, scale_k, zero = row_scale(row, m[i], k[i], bits, include_zero, mantissa_bits, rounding)
-        row_codes(row, low, span, bits, out[i])
+        row_codes(row, low, span, bits, out[i], x.strides[0] if i + 1 < x.shape[0] else 0)
         out_low[i], out_span[i], out_m[i], out_k[i], out_zero[i] = low, span, scale_m, scale_k, zero
 
 
@@ -100,7 +101,7 @@ def linear_rows(
         if largest > 0:
             add_bias(row, bias, largest, m[i], k[i], fraction)
         low, span, scale_m, scale_k, zero = row_scale(row, m[i], k[i], bits, include_zero, mantissa_bits, rounding)
-        row_codes(row, low, span, bits, out[i])
+        row_codes(row, low, span, bits, out[i], 0)
         out_low[i], out_span[i], out_m[i], out_k[i], out_zero[i] = low, span, scale_m, scale_k, zero
 
 
@@ -120,22 +121,29 @@ def row_scale(row, m, k, bits, include_zero, mantissa_bits, rounding):
 
 
 @kernel
-def row_codes(row, low, span, bits, out):
+def row_codes(row, low, span, bits, out, following):
     """``floor((2 (x - low) full + span) / (2 span))`` of every element, ``full = 2**bits - 1``.
 
-    With n the numerator and d = 2 span, ``(n + 1/2) / d`` lies at least ``1 / (2 d)`` away from every integer. Where
-    ``span < 2**(48 - bits)`` everything before the division is exact in float64, the quotient (below ``2**bits``) is
-    computed within ``2**(bits - 52)``, and ``1 / (2 d)`` is more than ``2**(bits - 50)``: its integer part is right.
-    For wider spans it is at most one off, which the remainder corrects; n stays below 2**62 (the unit checks it).
+    With n the numerator and d = 2 span, ``(n + 1/2) / d`` lies at least ``1 / (2 d)`` away from every integer, so that
+    this straight line of x may be off by as much. Where ``|x| full < 2**48`` its two constants and its value have
+    errors of ``2**-53`` of their size, together less than ``1 / (4 d)``: its integer part is right. Beyond, the
+    quotient is at most one off, which the remainder corrects; n stays below 2**62 (the unit checks it).
+
+    `following` : bytes to the row that comes next
     """
     full = np.int64((1 << bits) - 1)
-    scale = 1.0 / (2.0 * np.float64(span))
     assert bits <= 16
     assert span > 0
-    if span >> (48 - bits) == 0 and abs(low) >> 51 == 0:
-        slope, start, base = 2.0 * np.float64(full), np.float64(span) + 0.5, np.float64(low)
-        for j in range(row.size):
-            out[j] = np.int32(((np.float64(row[j]) - base) * slope + start) * scale)
+    scale = 1.0 / (2.0 * np.float64(span))
+    reach = max(abs(low), abs(low + span))
+    if reach >> 48 == 0 and reach * full >> 48 == 0:
+        slope = np.float64(full) / np.float64(span)
+        start = (np.float64(span) + 0.5 - 2.0 * np.float64(low) * np.float64(full)) / (2.0 * np.float64(span))
+        if row.size >= GROUP:
+            line_span(row, slope, start, out, row.size, following)
+        else:
+            for j in range(row.size):
+                out[j] = np.int32(np.float64(row[j]) * slope + start)
     else:
         divisor = 2 * span
         for j in range(row.size):

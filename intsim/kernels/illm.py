@@ -75,7 +75,7 @@ def softmax_rows(x, valid, m, k, clip, bits, form, headroom, out_bits, codes, ne
         scale_k = min(scale_k, DI_K_MAX)
         for j in range(n):
             near[j] = min(max(np.int64(row[j]), low), top)
-        row_codes(near, low, span, bits, codes)
+        row_codes(near, low, span, bits, codes, 0)
         most = full if top > low else 0
         period = di_period(scale_m, scale_k)
         if n > 2 * full:

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 
 from intsim.exact import compiled, kernel
+from intsim.kernels.deviations import deviation_span, moment_span
+from intsim.kernels.dots import LANES
 from intsim.kernels.memory import aligned, room
 from intsim.kernels.threads import in_parts
 from intsim.nonlinear.roots import integer_root, newton10
@@ -59,27 +61,19 @@ def _norm(
 def norm_rows(x, bias, mode, truncate, newton, shift, limit, fine, out):
     """Rows whose deviations from the mean fit 30 bits and whose sum of squares keeps to `limit`; others are marked."""
     rows, columns = x.shape
+    whole = columns // LANES * LANES
     for i in range(rows):
         row, result = x[i], out[i]
-        total = np.int64(0)
-        for j in range(columns):
-            total += np.int64(row[j])
-        least, most = row[0], row[0]
-        for j in range(columns):  # a loop of its own: its lanes are narrower
-            least = min(least, row[j])
-            most = max(most, row[j])
+        least, most, squares, total = row_moments(row, whole)
         mean = divide_round(total, columns, mode)
-        reach = max(np.int64(most) - mean, mean - np.int64(least)) + 1
+        reach = max(most - mean, mean - least) + 1
         if reach >> 30 != 0 or columns * ((reach >> shift) + 1) > (1 << 62) // ((reach >> shift) + 1):
             fine[i] = False
             continue
-        energy = np.int64(0)
-        centre = np.int32(mean)  # every deviation fits 31 bits, see above
         if shift == 0:
-            for j in range(columns):
-                short = np.int32(row[j] - centre)
-                energy += np.int64(short) * np.int64(short)
+            energy = squares - 2 * mean * total + columns * mean * mean  # it fits, so that wrapped terms do no harm
         else:
+            energy = np.int64(0)
             for j in range(columns):
                 short = np.int32((np.int64(row[j]) - mean) >> shift)
                 energy += np.int64(short) * np.int64(short)
@@ -91,15 +85,36 @@ def norm_rows(x, bias, mode, truncate, newton, shift, limit, fine, out):
         else:
             root = integer_root(energy) << shift
             factor = (1 << 31) // root if root > 0 else 0
-        scale = np.int32(factor) if factor <= 2147483647 else np.int32(0)
-        if truncate or factor != np.int64(scale):
+        if truncate:
             for j in range(columns):
                 product = (np.int64(row[j]) - mean) * factor
-                result[j] = (-((-product) >> 1) if truncate and product < 0 else product >> 1) + bias[j]
-        else:
-            for j in range(columns):
-                product = np.int64(np.int32(row[j] - centre)) * np.int64(scale)
-                result[j] = (product >> 1) + np.int64(bias[j])
+                result[j] = (-((-product) >> 1) if product < 0 else product >> 1) + bias[j]
+            continue
+        done = 0
+        if result.itemsize == 4 and factor >> 31 == 0 and whole > 0:
+            done = whole
+            deviation_span(row, mean, factor, bias, result, done, x.strides[0] if i + 1 < rows else 0)
+        for j in range(done, columns):
+            result[j] = (((np.int64(row[j]) - mean) * factor) >> 1) + bias[j]
+
+
+@kernel
+def row_moments(row, whole):
+    """Least, largest, sum of squares modulo 2**64 and sum of a row, the first `whole` elements by vectors."""
+    least, most = np.int64(row[0]), np.int64(row[0])
+    squares, total = np.int64(0), np.int64(0)
+    if whole > 0:
+        least, most, squares, total = moment_span(row, whole)
+        if max(most, -least) > 2147483647 // (whole // LANES):  # a lane of the sum may have wrapped
+            total = np.int64(0)
+            for j in range(whole):
+                total += np.int64(row[j])
+    for j in range(whole, row.size):
+        value = np.int64(row[j])
+        least, most = min(least, value), max(most, value)
+        squares += value * value
+        total += value
+    return least, most, squares, total
 
 
 def di_norm(unit: Any, columns: tuple[np.ndarray, ...], given: dict[str, np.ndarray]) -> dict[str, np.ndarray] | None:

@@ -22,6 +22,7 @@ from numba.extending import intrinsic
 
 from intsim.exact import kernel
 from intsim.kernels.dots import LANES, emit_prefetch
+from intsim.kernels.vectors import BYTES, I32, I64, LINE, WIDE, WORDS, all_of, load, splat, store
 from intsim.rounding import Rounding
 
 __all__ = ["TWO_ROUNDINGS", "requantize_rows", "shifted_half"]
@@ -29,31 +30,20 @@ __all__ = ["TWO_ROUNDINGS", "requantize_rows", "shifted_half"]
 TWO_ROUNDINGS = 5  # TIES_TO_POS at `point` bits, TIES_AWAY of the rest; other numbers are those of Rounding
 TO_NEG, TO_ZERO, TIES_TO_POS, TIES_AWAY, TIES_TO_EVEN = (int(mode) for mode in Rounding)
 
-_I8, _I32, _I64 = ir.IntType(8), ir.IntType(32), ir.IntType(64)
-_WORDS, _WIDE, _HALVES = ir.VectorType(_I32, LANES), ir.VectorType(_I64, LANES), ir.VectorType(_I64, LANES // 2)
-
-
-def _all(kind, value):
-    return ir.Constant(kind, [value] * kind.count)
-
-
-def _splat(builder, scalar, kind):
-    one = builder.insert_element(ir.Constant(kind, ir.Undefined), scalar, ir.Constant(_I32, 0))
-    zeros = ir.Constant(ir.VectorType(_I32, kind.count), [0] * kind.count)
-    return builder.shuffle_vector(one, ir.Constant(kind, ir.Undefined), zeros)
+_HALVES = ir.VectorType(I64, LANES // 2)
 
 
 def shifted_half(builder, value, shift, mode):
     """What to add to `value` before it is shifted by `shift`, so that the floor is the rounding by `mode`."""
     kind = value.type
-    power = builder.shl(_all(kind, 1), shift)
-    half = builder.lshr(power, _all(kind, 1))
-    negative = builder.ashr(value, _all(kind, kind.element.width - 1))
-    moved = builder.select(builder.icmp_signed(">", shift, _all(kind, 0)), _all(kind, 1), _all(kind, 0))
+    power = builder.shl(all_of(kind, 1), shift)
+    half = builder.lshr(power, all_of(kind, 1))
+    negative = builder.ashr(value, all_of(kind, kind.element.width - 1))
+    moved = builder.select(builder.icmp_signed(">", shift, all_of(kind, 0)), all_of(kind, 1), all_of(kind, 0))
     if mode == TO_NEG:
-        return _all(kind, 0)
+        return all_of(kind, 0)
     if mode == TO_ZERO:
-        return builder.and_(negative, builder.sub(power, _all(kind, 1)))
+        return builder.and_(negative, builder.sub(power, all_of(kind, 1)))
     if mode == TIES_TO_POS:
         return half
     if mode == TIES_AWAY:
@@ -74,11 +64,11 @@ def _limit(builder, value, lo, hi):
 
 def emit_any(builder, mode, acc, factor, amount, point):
     """Products shifted by 0 to 62 bits, in 64-bit lanes."""
-    value = builder.mul(builder.sext(acc, _WIDE), builder.sext(factor, _WIDE))
-    amount = builder.zext(amount, _WIDE)
+    value = builder.mul(builder.sext(acc, WIDE), builder.sext(factor, WIDE))
+    amount = builder.zext(amount, WIDE)
     if mode != TWO_ROUNDINGS:
         return _rounded(builder, value, amount, mode)
-    near = _splat(builder, point, _WIDE)
+    near = splat(builder, point, WIDE)
     first = builder.select(builder.icmp_signed("<", amount, near), amount, near)
     value = _rounded(builder, value, first, TIES_TO_POS)
     return _rounded(builder, value, builder.sub(amount, first), TIES_AWAY)
@@ -89,17 +79,17 @@ def emit_high(builder, mode, acc, factor, amount, point):
 
     The odd ones are shifted by 32 bits less, which leaves the result in the upper half of its lane.
     """
-    words = [builder.bitcast(v, _HALVES) for v in (acc, factor, builder.zext(amount, _WORDS))]
-    up = _all(_HALVES, 32)
+    words = [builder.bitcast(v, _HALVES) for v in (acc, factor, builder.zext(amount, WORDS))]
+    up = all_of(_HALVES, 32)
     even, odd = [], []
     for signed, value in zip((True, True, False), words, strict=True):
         even.append((builder.ashr if signed else builder.lshr)(builder.shl(value, up), up))
         odd.append((builder.ashr if signed else builder.lshr)(value, up))
     products = [builder.mul(side[0], side[1]) for side in (even, odd)]
     if mode == TWO_ROUNDINGS:  # the point is 31
-        low, high = (builder.add(p, _all(_HALVES, 1 << 30)) for p in products)
-        near = _merged(builder, builder.lshr(low, _all(_HALVES, 31)), builder.shl(high, _all(_HALVES, 1)))
-        return _rounded_word(builder, near, builder.sub(builder.zext(amount, _WORDS), _all(_WORDS, 31)))
+        low, high = (builder.add(p, all_of(_HALVES, 1 << 30)) for p in products)
+        near = _merged(builder, builder.lshr(low, all_of(_HALVES, 31)), builder.shl(high, all_of(_HALVES, 1)))
+        return _rounded_word(builder, near, builder.sub(builder.zext(amount, WORDS), all_of(WORDS, 31)))
     low, high = (
         builder.add(p, shifted_half(builder, p, side[2], mode)) for p, side in zip(products, (even, odd), strict=True)
     )
@@ -109,27 +99,25 @@ def emit_high(builder, mode, acc, factor, amount, point):
 def _merged(builder, even, odd):
     """Lower halves of `even` and upper halves of `odd`, in turn."""
     order = [i + (i % 2) * LANES for i in range(LANES)]
-    return builder.shuffle_vector(
-        builder.bitcast(even, _WORDS), builder.bitcast(odd, _WORDS), ir.Constant(_WORDS, order)
-    )
+    return builder.shuffle_vector(builder.bitcast(even, WORDS), builder.bitcast(odd, WORDS), ir.Constant(WORDS, order))
 
 
 def _rounded_word(builder, value, shift):
     """``TIES_AWAY`` in 32-bit lanes, where adding half could overflow: by the remainder."""
-    mask = builder.sub(builder.shl(_all(_WORDS, 1), shift), _all(_WORDS, 1))
+    mask = builder.sub(builder.shl(all_of(WORDS, 1), shift), all_of(WORDS, 1))
     rest = builder.and_(value, mask)
-    limit = builder.sub(builder.lshr(mask, _all(_WORDS, 1)), builder.ashr(value, _all(_WORDS, 31)))
-    return builder.sub(builder.ashr(value, shift), builder.sext(builder.icmp_signed(">", rest, limit), _WORDS))
+    limit = builder.sub(builder.lshr(mask, all_of(WORDS, 1)), builder.ashr(value, all_of(WORDS, 31)))
+    return builder.sub(builder.ashr(value, shift), builder.sext(builder.icmp_signed(">", rest, limit), WORDS))
 
 
 class _Constants:
     """What every element is limited by and shifted to, in lanes as wide as the results of :func:`emit_high`."""
 
     def __init__(self, builder, upper, before, lo, hi, after):
-        self.kind = _WORDS if upper else _WIDE
+        self.kind = WORDS if upper else WIDE
 
         def constant(value):
-            return _splat(builder, builder.trunc(value, _I32) if upper else value, self.kind)
+            return splat(builder, builder.trunc(value, I32) if upper else value, self.kind)
 
         self.lo, self.hi = constant(builder.sub(lo, before)), constant(builder.sub(hi, before))
         self.offset = constant(builder.add(before, after))
@@ -142,15 +130,6 @@ class _Constants:
         return (builder.trunc if result.element.width < self.kind.element.width else builder.sext)(value, result)
 
 
-def _load(builder, address, kind):
-    return builder.load(builder.inttoptr(address, kind.as_pointer()), align=1)
-
-
-def _store(builder, value, address):
-    builder.store(value, builder.inttoptr(address, value.type.as_pointer()), align=1)
-
-
-_BYTES = ir.VectorType(_I8, LANES)
 _TOGETHER = 4  # vectors of one step through a tensor
 _AHEAD = 2048  # bytes
 
@@ -168,27 +147,32 @@ def requantize_tensor(
 
     def codegen(context, builder, signature, args):
         _, _, acc, multiplier, shift, point, before, lo, hi, after, _, to, count = args
-        factor = _splat(builder, builder.load(builder.inttoptr(multiplier, _I32.as_pointer()), align=1), _WORDS)
-        amount = _splat(builder, builder.load(builder.inttoptr(shift, _I8.as_pointer()), align=1), _BYTES)
+        factor = splat(builder, load(builder, multiplier, I32), WORDS)
+        amount = splat(builder, load(builder, shift, ir.IntType(8)), BYTES)
         constants = _Constants(builder, upper, before, lo, hi, after)
-        last = builder.sub(count, ir.Constant(_I64, LANES))
+        last = builder.sub(count, ir.Constant(I64, LANES))
 
         entry = builder.block
         loop, done = (builder.append_basic_block(name) for name in ("vectors", "done"))
         builder.branch(loop)
         builder.position_at_end(loop)
-        index = builder.phi(_I64)
-        index.add_incoming(ir.Constant(_I64, 0), entry)
+        index = builder.phi(I64)
+        index.add_incoming(ir.Constant(I64, 0), entry)
+        size = out.dtype.bitwidth // 8
+        ahead = builder.add(builder.mul(index, ir.Constant(I64, size)), ir.Constant(I64, _AHEAD // 4 * size))
+        for line in range(-(-_TOGETHER * LANES * size // LINE)):
+            written = builder.add(ahead, ir.Constant(I64, LINE * line))
+            emit_prefetch(builder, builder.add(to, written), write=1)
         for v in range(_TOGETHER):
-            at = builder.add(index, ir.Constant(_I64, v * LANES))
+            at = builder.add(index, ir.Constant(I64, v * LANES))
             at = builder.select(builder.icmp_signed(">", at, last), last, at)  # the last vectors may overlap
-            source = builder.add(acc, builder.shl(at, ir.Constant(_I64, 2)))
-            emit_prefetch(builder, builder.add(source, ir.Constant(_I64, _AHEAD)))
-            words = _load(builder, source, _WORDS)
+            source = builder.add(acc, builder.shl(at, ir.Constant(I64, 2)))
+            emit_prefetch(builder, builder.add(source, ir.Constant(I64, _AHEAD)))
+            words = load(builder, source, WORDS)
             value = (emit_high if upper else emit_any)(builder, chosen, words, factor, amount, point)
-            place = builder.add(to, builder.mul(at, ir.Constant(_I64, out.dtype.bitwidth // 8)))
-            _store(builder, constants.finish(builder, value, result), place)
-        following = builder.add(index, ir.Constant(_I64, _TOGETHER * LANES))
+            place = builder.add(to, builder.mul(at, ir.Constant(I64, size)))
+            store(builder, constants.finish(builder, value, result), place)
+        following = builder.add(index, ir.Constant(I64, _TOGETHER * LANES))
         index.add_incoming(following, loop)
         builder.cbranch(builder.icmp_signed("<", following, count), loop, done)
         builder.position_at_end(done)
@@ -218,34 +202,34 @@ def requantize_columns(
     def codegen(context, builder, signature, args):
         _, _, acc, acc_stride, multiplier, shift, point, before, lo, hi, after, _, to, to_stride, count, rows = args
         constants = _Constants(builder, upper, before, lo, hi, after)
-        last = builder.sub(count, ir.Constant(_I64, LANES))
+        last = builder.sub(count, ir.Constant(I64, LANES))
 
         entry = builder.block
         loop, done = (builder.append_basic_block(name) for name in ("vectors", "done"))
         builder.branch(loop)
         builder.position_at_end(loop)
-        index = builder.phi(_I64)
-        index.add_incoming(ir.Constant(_I64, 0), entry)
+        index = builder.phi(I64)
+        index.add_incoming(ir.Constant(I64, 0), entry)
         # the last vector may overlap the one before
         at = builder.select(builder.icmp_signed(">", index, last), last, index)
-        factor = _load(builder, builder.add(multiplier, builder.mul(at, ir.Constant(_I64, 4))), _WORDS)
-        amount = _load(builder, builder.add(shift, at), _BYTES)
-        source = builder.add(acc, builder.mul(at, ir.Constant(_I64, 4)))
-        place = builder.add(to, builder.mul(at, ir.Constant(_I64, width // 8)))
+        factor = load(builder, builder.add(multiplier, builder.mul(at, ir.Constant(I64, 4))), WORDS)
+        amount = load(builder, builder.add(shift, at), BYTES)
+        source = builder.add(acc, builder.mul(at, ir.Constant(I64, 4)))
+        place = builder.add(to, builder.mul(at, ir.Constant(I64, width // 8)))
         lines, behind = (builder.append_basic_block(name) for name in ("rows", "behind"))
         column = builder.block
         builder.branch(lines)
         builder.position_at_end(lines)
-        row = builder.phi(_I64)
-        row.add_incoming(ir.Constant(_I64, 0), column)
-        words = _load(builder, builder.add(source, builder.mul(row, acc_stride)), _WORDS)
+        row = builder.phi(I64)
+        row.add_incoming(ir.Constant(I64, 0), column)
+        words = load(builder, builder.add(source, builder.mul(row, acc_stride)), WORDS)
         value = (emit_high if upper else emit_any)(builder, chosen, words, factor, amount, point)
-        _store(builder, constants.finish(builder, value, result), builder.add(place, builder.mul(row, to_stride)))
-        next_row = builder.add(row, ir.Constant(_I64, 1))
+        store(builder, constants.finish(builder, value, result), builder.add(place, builder.mul(row, to_stride)))
+        next_row = builder.add(row, ir.Constant(I64, 1))
         row.add_incoming(next_row, lines)
         builder.cbranch(builder.icmp_signed("<", next_row, rows), lines, behind)
         builder.position_at_end(behind)
-        following = builder.add(index, ir.Constant(_I64, LANES))
+        following = builder.add(index, ir.Constant(I64, LANES))
         index.add_incoming(following, behind)
         builder.cbranch(builder.icmp_signed("<", following, count), loop, done)
         builder.position_at_end(done)

@@ -15,7 +15,7 @@ import numpy as np
 from intsim.exact import compiled, kernel
 from intsim.kernels.dots import LANES
 from intsim.kernels.memory import aligned, room
-from intsim.kernels.spans import REACH, gather_span, scale_span, scale_upper_span, shift_span
+from intsim.kernels.spans import GROUP, REACH, gather_span, scale_span, scale_upper_span, shift_span
 from intsim.kernels.threads import in_parts
 from intsim.nonlinear.exp import shift_exp
 from intsim.nonlinear.softmax_rows import INT32_MAX
@@ -152,7 +152,7 @@ def softmax_rows(x, valid, form, table, x0, n, largest, numerator, limited, shif
         done = 0
         if factor * min(total, largest) >> 32 == 0:
             if shift + 8 * result.itemsize == 32:
-                done = columns // (4 * LANES) * 4 * LANES
+                done = columns // GROUP * GROUP
                 if done > 0:
                     scale_upper_span(powers.ctypes.data, factor, result, done)
             rest, left = result[done:], whole - done

@@ -11,63 +11,32 @@ from numba import types
 from numba.extending import intrinsic
 
 from intsim.kernels.dots import LANES, dot_pairs, emit_prefetch
+from intsim.kernels.vectors import (
+    DOUBLES,
+    I32,
+    I64,
+    LINE,
+    WIDE,
+    WORDS,
+    Loop,
+    address_of,
+    all_of,
+    declared,
+    load,
+    places,
+    splat,
+    store,
+)  # fmt: skip
 
-__all__ = ["REACH", "gather_span", "scale_span", "scale_upper_span", "shift_span"]
+__all__ = ["GROUP", "REACH", "gather_span", "line_span", "scale_span", "scale_upper_span", "shift_span"]
 
 REACH = 1 << 20  # of scaled distances that shift_span takes
+_TOGETHER = 4  # vectors whose results are packed into one
+GROUP = _TOGETHER * LANES
 
-_I1, _I32, _I64, _F32 = ir.IntType(1), ir.IntType(32), ir.IntType(64), ir.FloatType()
-_WORDS, _WIDE, _REALS = (ir.VectorType(kind, LANES) for kind in (_I32, _I64, _F32))
-_ADDRESSES = ir.VectorType(_I32.as_pointer(), LANES)
-
-
-def _splat(builder, scalar, kind):
-    one = builder.insert_element(ir.Constant(kind, ir.Undefined), scalar, ir.Constant(_I32, 0))
-    return builder.shuffle_vector(one, ir.Constant(kind, ir.Undefined), ir.Constant(_WORDS, [0] * LANES))
-
-
-def _all(value):
-    return ir.Constant(_WORDS, [value] * LANES)
-
-
-def _intrinsic(builder, name, result, *kinds):
-    return builder.module.globals.get(name) or ir.Function(builder.module, ir.FunctionType(result, kinds), name)
-
-
-class _Loop:
-    """A loop over vectors: positions the builder in its body, and behind it on :meth:`close`."""
-
-    def __init__(self, builder, count, carried=(), step=LANES):
-        self.builder, self.count, self.step = builder, count, step
-        entry = builder.block
-        self.body, self.done = (builder.append_basic_block(name) for name in ("vectors", "done"))
-        builder.branch(self.body)
-        builder.position_at_end(self.body)
-        self.index = builder.phi(_I64)
-        self.index.add_incoming(ir.Constant(_I64, 0), entry)
-        self.carried = []
-        for value in carried:
-            phi = builder.phi(value.type)
-            phi.add_incoming(value, entry)
-            self.carried.append(phi)
-
-    def close(self, *values):
-        following = self.builder.add(self.index, ir.Constant(_I64, self.step))
-        self.index.add_incoming(following, self.body)
-        for phi, value in zip(self.carried, values, strict=True):
-            phi.add_incoming(value, self.body)
-        self.builder.cbranch(self.builder.icmp_signed("<", following, self.count), self.body, self.done)
-        self.builder.position_at_end(self.done)
-
-
-def _load(builder, address, index, kind):
-    at = builder.add(address, builder.mul(index, ir.Constant(_I64, kind.element.width // 8)))
-    return builder.load(builder.inttoptr(at, kind.as_pointer()), align=1)
-
-
-def _store(builder, value, address, index):
-    at = builder.add(address, builder.mul(index, ir.Constant(_I64, value.type.element.width // 8)))
-    builder.store(value, builder.inttoptr(at, value.type.as_pointer()), align=1)
+_I1, _F32 = ir.IntType(1), ir.FloatType()
+_REALS = ir.VectorType(_F32, LANES)
+_ADDRESSES = ir.VectorType(I32.as_pointer(), LANES)
 
 
 def _exponentials(row, extra, emit):
@@ -83,21 +52,21 @@ def _exponentials(row, extra, emit):
 
     def codegen(context, builder, signature, args):
         source, *values, top, powers, count, following = args
-        at = builder.ptrtoint(context.make_array(signature.args[0])(context, builder, source).data, _I64)
-        tops = _splat(builder, builder.trunc(top, _I32), _WORDS)
+        at = address_of(context, builder, signature.args[0], source)
+        tops = splat(builder, builder.trunc(top, I32), WORDS)
         ready = emit(builder, values)
-        loop = _Loop(builder, count, [ir.Constant(_WORDS, [0] * LANES)])
-        step = builder.mul(loop.index, ir.Constant(_I64, bits // 8))
+        loop = Loop(builder, count, [ir.Constant(WORDS, [0] * LANES)])
+        step = builder.mul(loop.index, ir.Constant(I64, bits // 8))
         emit_prefetch(builder, builder.add(builder.add(at, following), step))
-        words = _load(builder, at, loop.index, ir.VectorType(ir.IntType(bits), LANES))
+        words = load(builder, at, ir.VectorType(ir.IntType(bits), LANES), loop.index)
         if bits < 32:
-            words = (builder.sext if signed else builder.zext)(words, _WORDS)
+            words = (builder.sext if signed else builder.zext)(words, WORDS)
         power = ready(builder.sub(tops, words))
-        _store(builder, power, powers, loop.index)
+        store(builder, power, powers, loop.index)
         total = builder.add(loop.carried[0], power)
         loop.close(total)
-        add = _intrinsic(builder, f"llvm.vector.reduce.add.v{LANES}i64", _I64, _WIDE)
-        return builder.call(add, [builder.zext(total, _WIDE)])
+        add = declared(builder, f"llvm.vector.reduce.add.v{LANES}i64", I64, WIDE)
+        return builder.call(add, [builder.zext(total, WIDE)])
 
     return signature, codegen
 
@@ -118,17 +87,17 @@ def gather_span(typingctx, row, last, table, top, powers, count, following):
     """
 
     def emit(builder, values):
-        lasts = _splat(builder, builder.trunc(values[0], _I32), _WORDS)
-        base = _splat(builder, values[1], _WIDE)
-        kinds = [_ADDRESSES, _I32, ir.VectorType(_I1, LANES), _WORDS]
-        gather = _intrinsic(builder, f"llvm.masked.gather.v{LANES}i32.v{LANES}p0", _WORDS, *kinds)
+        lasts = splat(builder, builder.trunc(values[0], I32), WORDS)
+        base = splat(builder, values[1], WIDE)
+        kinds = [_ADDRESSES, I32, ir.VectorType(_I1, LANES), WORDS]
+        gather = declared(builder, f"llvm.masked.gather.v{LANES}i32.v{LANES}p0", WORDS, *kinds)
 
         def powers(distance):
-            index = builder.zext(_least(builder, distance, lasts), _WIDE)
-            offsets = builder.shl(index, ir.Constant(_WIDE, [2] * LANES))
-            places = builder.inttoptr(builder.add(base, offsets), _ADDRESSES)
+            index = builder.zext(_least(builder, distance, lasts), WIDE)
+            offsets = builder.shl(index, ir.Constant(WIDE, [2] * LANES))
+            words = builder.inttoptr(builder.add(base, offsets), _ADDRESSES)
             every = ir.Constant(kinds[2], [1] * LANES)
-            return builder.call(gather, [places, ir.Constant(_I32, 4), every, ir.Constant(_WORDS, ir.Undefined)])
+            return builder.call(gather, [words, ir.Constant(I32, 4), every, ir.Constant(WORDS, ir.Undefined)])
 
         return powers
 
@@ -154,30 +123,30 @@ def shift_span(typingctx, tvm, row, x0, n, top, powers, count, following):
 
     def emit(builder, values):
         x0, n = values
-        size = builder.neg(builder.trunc(x0, _I32))
-        sizes = _splat(builder, size, _WORDS)
-        floor = builder.mul(builder.trunc(x0, _I32), builder.trunc(n, _I32))
+        size = builder.neg(builder.trunc(x0, I32))
+        sizes = splat(builder, size, WORDS)
+        floor = builder.mul(builder.trunc(x0, I32), builder.trunc(n, I32))
         # from here on the scaled distance, 23/16 of it less one at most, is limited
-        limited = builder.udiv(builder.mul(builder.neg(floor), ir.Constant(_I32, 16)), ir.Constant(_I32, 23))
-        floors, reaches = (_splat(builder, v, _WORDS) for v in (floor, builder.add(limited, ir.Constant(_I32, 2))))
+        limited = builder.udiv(builder.mul(builder.neg(floor), ir.Constant(I32, 16)), ir.Constant(I32, 23))
+        floors, reaches = (splat(builder, v, WORDS) for v in (floor, builder.add(limited, ir.Constant(I32, 2))))
         inverse = builder.fdiv(ir.Constant(_F32, 1.0), builder.uitofp(size, _F32))
         added = 0.0 if drops_bit else 2.0  # of the quotient
         start = builder.fadd(builder.fmul(inverse, ir.Constant(_F32, 0.5)), ir.Constant(_F32, added))
-        start, slope = _splat(builder, start, _REALS), _splat(builder, builder.fneg(inverse), _REALS)
-        fused = _intrinsic(builder, f"llvm.fmuladd.v{LANES}f32", _REALS, _REALS, _REALS, _REALS)
-        rotate = _intrinsic(builder, f"llvm.fshl.v{LANES}i32", _WORDS, _WORDS, _WORDS, _WORDS)
-        last = builder.add(builder.trunc(n, _I32), ir.Constant(_I32, 0 if drops_bit else 1))
-        shifts = _splat(builder, last, _WORDS)
+        start, slope = splat(builder, start, _REALS), splat(builder, builder.fneg(inverse), _REALS)
+        fused = declared(builder, f"llvm.fmuladd.v{LANES}f32", _REALS, _REALS, _REALS, _REALS)
+        rotate = declared(builder, f"llvm.fshl.v{LANES}i32", WORDS, WORDS, WORDS, WORDS)
+        last = builder.add(builder.trunc(n, I32), ir.Constant(I32, 0 if drops_bit else 1))
+        shifts = splat(builder, last, WORDS)
 
         def powers(distance):
             x = builder.neg(_least(builder, distance, reaches))
-            scaled = builder.sub(builder.add(x, builder.ashr(x, _all(1))), builder.ashr(x, _all(4)))
+            scaled = builder.sub(builder.add(x, builder.ashr(x, all_of(WORDS, 1))), builder.ashr(x, all_of(WORDS, 4)))
             scaled = builder.select(builder.icmp_signed(">", scaled, floors), scaled, floors)
-            q = builder.fptosi(builder.call(fused, [builder.sitofp(scaled, _REALS), slope, start]), _WORDS)
+            q = builder.fptosi(builder.call(fused, [builder.sitofp(scaled, _REALS), slope, start]), WORDS)
             rest = dot_pairs(builder, scaled, q, sizes, LANES)  # scaled + q |x0|: the upper halves are 0
             shift = builder.sub(shifts, q)
             if drops_bit:
-                return builder.shl(builder.add(builder.ashr(rest, _all(1)), sizes), shift)
+                return builder.shl(builder.add(builder.ashr(rest, all_of(WORDS, 1)), sizes), shift)
             return builder.call(rotate, [rest, rest, shift])
 
         return powers
@@ -201,13 +170,13 @@ def scale_span(typingctx, powers, factor, shift, out, count):
 
     def codegen(context, builder, signature, args):
         powers, factor, shift, out, count = args
-        at = builder.ptrtoint(context.make_array(signature.args[3])(context, builder, out).data, _I64)
-        factors, shifts = (_splat(builder, builder.trunc(v, _I32), _WORDS) for v in (factor, shift))
-        loop = _Loop(builder, count)
-        value = builder.lshr(builder.mul(_load(builder, powers, loop.index, _WORDS), factors), shifts)
+        at = address_of(context, builder, signature.args[3], out)
+        factors, shifts = (splat(builder, builder.trunc(v, I32), WORDS) for v in (factor, shift))
+        loop = Loop(builder, count)
+        value = builder.lshr(builder.mul(load(builder, powers, WORDS, loop.index), factors), shifts)
         if result.element.width != 32:
             value = (builder.trunc if result.element.width < 32 else builder.zext)(value, result)
-        _store(builder, value, at, loop.index)
+        store(builder, value, at, loop.index)
         loop.close()
         return context.get_dummy_value()
 
@@ -216,31 +185,82 @@ def scale_span(typingctx, powers, factor, shift, out, count):
 
 @intrinsic
 def scale_upper_span(typingctx, powers, factor, out, count):
-    """The upper 8 or 16 bits of ``powers[j] * factor``, as many as `out` holds; `count` a multiple of 4 LANES."""
+    """The upper 8 or 16 bits of ``powers[j] * factor``, as many as `out` holds; `count` a multiple of GROUP."""
     bits = out.dtype.bitwidth
-    share = 32 // bits
     signature = types.void(types.intp, types.int64, out, types.intp)
-
-    def upper(builder, a, b):
-        """The last part of every word of two vectors."""
-        return builder.shuffle_vector(a, b, _places(share - 1 + share * i for i in range(2 * LANES)))
 
     def codegen(context, builder, signature, args):
         powers, factor, out, count = args
-        at = builder.ptrtoint(context.make_array(signature.args[2])(context, builder, out).data, _I64)
-        factors = _splat(builder, builder.trunc(factor, _I32), _WORDS)
-        parts = ir.VectorType(ir.IntType(bits), share * LANES)
-        loop = _Loop(builder, count, step=4 * LANES)
-        places = [builder.add(loop.index, ir.Constant(_I64, v * LANES)) for v in range(4)]
-        words = [builder.bitcast(builder.mul(_load(builder, powers, p, _WORDS), factors), parts) for p in places]
-        low, high = upper(builder, *words[:2]), upper(builder, *words[2:])
-        _store(builder, builder.shuffle_vector(low, high, _places(range(4 * LANES))), at, loop.index)
+        at = address_of(context, builder, signature.args[2], out)
+        factors = splat(builder, builder.trunc(factor, I32), WORDS)
+        loop = Loop(builder, count, step=GROUP)
+        starts = [builder.add(loop.index, ir.Constant(I64, v * LANES)) for v in range(_TOGETHER)]
+        words = [builder.mul(load(builder, powers, WORDS, start), factors) for start in starts]
+        _ask_for_next(builder, at, loop.index, count, bits)
+        store(builder, _parts(builder, words, bits, 32 // bits - 1), at, loop.index)
         loop.close()
         return context.get_dummy_value()
 
     return signature, codegen
 
 
-def _places(indices):
-    chosen = list(indices)
-    return ir.Constant(ir.VectorType(_I32, len(chosen)), chosen)
+@intrinsic
+def line_span(typingctx, row, slope, start, out, count, following):
+    """``out[j]`` the integer part of ``slope row[j] + start``, which is not negative and fits `out`.
+
+    Parameters
+    ----------
+    row : array of integers
+    slope, start : float64
+    out : array of unsigned integers of 8 or 16 bits, written
+    count : at least GROUP
+    following : bytes to the row to ask for
+    """
+    bits, size = out.dtype.bitwidth, row.dtype.bitwidth
+    assert bits <= 16  # the caller shows that float64 tells apart what lies around an integer
+    source = ir.VectorType(ir.IntType(size), LANES)
+    signature = types.void(row, types.float64, types.float64, out, types.intp, types.intp)
+
+    def codegen(context, builder, signature, args):
+        row, slope, start, out, count, following = args
+        at, to = (
+            address_of(context, builder, kind, value)
+            for kind, value in ((signature.args[0], row), (signature.args[3], out))
+        )
+        slope, start = (splat(builder, v, DOUBLES) for v in (slope, start))
+        fused = declared(builder, f"llvm.fmuladd.v{LANES}f64", DOUBLES, DOUBLES, DOUBLES, DOUBLES)
+        real = builder.sitofp if signature.args[0].dtype.signed else builder.uitofp
+        loop = Loop(builder, count, step=GROUP)
+        last = builder.sub(count, ir.Constant(I64, GROUP))
+        first = builder.select(builder.icmp_signed(">", loop.index, last), last, loop.index)  # groups may overlap
+        ahead = builder.add(builder.add(at, following), builder.mul(first, ir.Constant(I64, size // 8)))
+        for line in range(GROUP * size // 8 // LINE):
+            emit_prefetch(builder, builder.add(ahead, ir.Constant(I64, LINE * line)))
+        words = []
+        for v in range(_TOGETHER):
+            values = real(load(builder, at, source, builder.add(first, ir.Constant(I64, v * LANES))), DOUBLES)
+            words.append(builder.fptosi(builder.call(fused, [values, slope, start]), WORDS))
+        _ask_for_next(builder, to, first, count, bits)
+        store(builder, _parts(builder, words, bits, 0), to, first)
+        loop.close()
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
+def _ask_for_next(builder, at, index, count, bits):
+    """The same places, a group of them, of the row to be written next."""
+    start = builder.add(at, builder.mul(builder.add(index, count), ir.Constant(I64, bits // 8)))
+    for line in range(-(-GROUP * bits // 8 // LINE)):
+        emit_prefetch(builder, builder.add(start, ir.Constant(I64, LINE * line)), write=1)
+
+
+def _parts(builder, words, bits, part):
+    """Of the words of _TOGETHER vectors one part of `bits` bits each, counted from the lowest."""
+    share = 32 // bits
+    kind = ir.VectorType(ir.IntType(bits), share * LANES)
+    chosen = places(part + share * i for i in range(2 * LANES))
+    low, high = (
+        builder.shuffle_vector(*(builder.bitcast(word, kind) for word in words[i : i + 2]), chosen) for i in (0, 2)
+    )
+    return builder.shuffle_vector(low, high, places(range(GROUP)))

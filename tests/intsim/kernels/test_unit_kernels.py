@@ -218,6 +218,20 @@ def test_layer_norms(kind, option):
     same(unit(*unit.corners()), golden(unit, *unit.corners()))
 
 
+@pytest.mark.parametrize("kind", [IViTLayerNorm, IBertLayerNorm])
+@pytest.mark.parametrize("dtype", [np.int8, np.uint16, np.int32])
+def test_layer_norms_far_from_zero(kind, dtype):
+    ends = np.iinfo(dtype)
+    unit = kind(x=Int(8 * np.dtype(dtype).itemsize, ends.min < 0))
+    rng = np.random.default_rng(3)
+    for n in (16, 100, 4096):
+        for spread in (0, 1, 90, 1 << 17):
+            for centre in (ends.min, ends.max, 0, ends.max // 3):  # sums of lanes and of squares that wrap
+                x = np.clip(centre + rng.integers(-spread, spread + 1, (3, n)), ends.min, ends.max).astype(dtype)
+                assert covered(unit, x)
+                same(unit(x), golden(unit, x))
+
+
 def test_a_layer_norm_refuses_the_same_rows():
     unit = IViTLayerNorm(profile="ivit_tvm")
     x = np.full((2, 64), 1 << 20, dtype=np.int32)
