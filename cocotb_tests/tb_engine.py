@@ -4,40 +4,15 @@ from __future__ import annotations
 
 import cocotb
 import numpy as np
-from cocotb.task import bridge, resume
+from axi_registers import Registers
+from cocotb.task import bridge
 from cocotbext.axi import AxiLiteBus, AxiLiteMaster, AxiResp
 
+import hdl
 from hdl.bench import Testbench, stalls
 from intsim.demo import activations
 from intsim.engine import Driver, Mode, stored_bank
-from intsim.errors import IntsimError
 from intsim.formats import Fixed
-
-
-class Registers:
-    """The bus of a :class:`~intsim.engine.Driver`, by an independent model of AXI4-Lite; to be used in a thread."""
-
-    def __init__(self, master: AxiLiteMaster):
-        self.master = master
-
-    def read(self, address: int) -> int:
-        return self._read(address)
-
-    def write(self, address: int, value: int) -> None:
-        self._write(address, value)
-
-    @resume
-    async def _read(self, address: int) -> int:
-        answer = await self.master.read(address, 4)
-        if answer.resp != AxiResp.OKAY:
-            raise IntsimError(f"read of 0x{address:X}: {answer.resp.name}")
-        return int.from_bytes(answer.data, "little")
-
-    @resume
-    async def _write(self, address: int, value: int) -> None:
-        answer = await self.master.write(address, value.to_bytes(4, "little"))
-        if answer.resp != AxiResp.OKAY:
-            raise IntsimError(f"write of 0x{address:X}: {answer.resp.name}")
 
 
 async def started(dut) -> tuple[Testbench, AxiLiteMaster]:
@@ -126,3 +101,56 @@ async def a_reset_restores_the_mode_and_keeps_the_tables(dut):
     tb.expect(driver.engine)
     codes = np.arange(-3000, 3000, 7, dtype=np.int16)[None]
     assert await rows(tb, codes) == codes.size
+
+
+@cocotb.test()
+async def modes_and_banks_change_between_rows_at_full_rate(dut):
+    """Every row in another mode or bank than the one before. The register is written while a row enters: that row keeps
+
+    what it began with, and the next enters without a gap. Results wait once for the mode that takes longest.
+    """
+    tb = Testbench(dut)
+    master = AxiLiteMaster(AxiLiteBus.from_prefix(dut, "s_axil"), dut.clk, dut.rst)
+    await tb.start()
+    await tb.cycle(2)
+    driver = await open_driver(master, tb.unit)
+    await program(driver, 1, "exp", Mode.TABLE)
+    await program(driver, 0, "gelu", Mode.TABLE)
+    words, lanes = 80, tb.inputs.lanes  # longer than any pace
+    plan = [(mode, bank) for bank in (0, 1, 0) for mode in (*Mode, *reversed(Mode))]
+    tb.expect(*(driver.engine.select(mode, bank) for mode, bank in plan))
+    codes = np.random.default_rng(4).integers(-5000, 5000, (len(plan), words * lanes)).astype(np.int16)
+    await bridge(driver.select)(*plan[0])
+    sending = cocotb.start_soon(tb.send([codes]))
+    for row, (mode, bank) in enumerate(plan[1:]):
+        while len(tb.sent.beats) < row * words + 10 + row:
+            await tb.cycle()
+        await bridge(driver.select)(mode, bank)
+        assert len(tb.sent.beats) < (row + 1) * words
+        if bank != plan[row][1]:
+            left = driver.registers.address("WORD", 0, 1 - bank)
+            assert (await master.write(left, bytes(4))).resp == AxiResp.SLVERR  # the row that enters still uses it
+    await sending
+    assert await tb.finish() == codes.size
+    assert tb.sent.last - tb.sent.first == len(plan) * words - 1
+    part = hdl.create(driver.engine, lanes=lanes)
+    waits = tb.received.last - tb.received.first - (len(plan) * words - 1)
+    assert waits <= part.mode_overhead(Mode.LAYERNORM) - part.mode_overhead(Mode.TABLE) + part.mode_pace(Mode.LAYERNORM)
+
+
+@cocotb.test()
+async def a_bank_is_loaded_while_rows_of_the_other_pass(dut):
+    """The words of a bank change while the other is used, and not a result of the other does."""
+    tb, master = await started(dut)
+    driver = await open_driver(master, tb.unit)
+    await program(driver, 1, "tanh", Mode.TABLE)
+    tb.expect(driver.engine)
+    codes = np.random.default_rng(5).integers(-20_000, 20_000, (20, 200)).astype(np.int16)
+    sending = cocotb.start_soon(tb.send([codes]))
+    await bridge(driver.load)(0, stored_bank("sigmoid"))
+    assert not sending.done(), "the bank was loaded after the rows, not while they passed"
+    await sending
+    assert await tb.finish() == codes.size
+    await bridge(driver.select)(Mode.TABLE, 0)
+    tb.expect(driver.engine)
+    assert await rows(tb, codes[:2]) == codes.size + codes[:2].size

@@ -223,6 +223,13 @@ def takes_kernel(size: int) -> bool:
     return is_compiled() and size >= _KERNEL_SIZE
 
 
+def outputs_per_row(unit: Unit) -> tuple[bool, ...]:
+    """For each output of a row unit, whether it is one value per row: seen from the shape of an answer."""
+    n = getattr(unit, "row_length", None) or 2
+    probe = unit(*(np.full((1, n), max(fmt.lo, min(0, fmt.hi)), dtype=fmt.dtype) for fmt in unit.inputs.values()))
+    return tuple(column.ndim == 1 for column in (probe if isinstance(probe, tuple) else (probe,)))
+
+
 def _compact(body: dict[str, Any]) -> str:
     """Indented JSON with arrays of numbers kept on one line, so that a table does not take a page."""
     text = json.dumps(body, indent=1)

@@ -23,7 +23,7 @@ from hdl.bench.pauses import gaps, never, stalls
 from hdl.bench.runner import BenchFailed, Results, run
 from hdl.bench.scoreboard import Scoreboard
 from hdl.bench.stream import Driver, Monitor, Receiver, Stream
-from hdl.bench.testbench import Given, Testbench, given, stimulus
+from hdl.bench.testbench import Given, Testbench, given, report, stimulus
 
 __all__ = [
     "BenchFailed",
@@ -38,6 +38,7 @@ __all__ = [
     "gaps",
     "given",
     "never",
+    "report",
     "run",
     "stalls",
     "stimulus",

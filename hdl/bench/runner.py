@@ -109,7 +109,7 @@ def run(
     testcase : names of the tests to run; all by default
     seed : of Python's ``random`` inside the simulator
     check : raise :class:`BenchFailed` unless all is well
-    **options : the component's own, such as ``stages``
+    **options : ``shell`` (one of :data:`hdl.wrap.SHELLS`), and the component's own, such as ``stages``
 
     Returns
     -------
@@ -144,7 +144,7 @@ def _timing(unit: Unit, ports: PortMap | None, options: Mapping[str, Any]) -> di
     """What the tests may know of the design's time: its own, if it is the unit's hardware."""
     if ports is not None or not has_hardware(unit):
         return {"latency": None, "interval": None, "stallable": ports is None or ports.stallable}
-    component = create(unit, **options)
+    component = create(unit, **{name: value for name, value in options.items() if name != "shell"})
     return {"latency": component.latency, "interval": component.interval, "stallable": True}
 
 

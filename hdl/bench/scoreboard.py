@@ -27,6 +27,7 @@ class Scoreboard:
     ----------
     unit : the golden model
     inputs, outputs : how values lie in the beats
+    by_row : golden models of the rows in turn, for a design that is changed between them; `unit` for the rest
 
     Attributes
     ----------
@@ -37,6 +38,7 @@ class Scoreboard:
     inputs: Packing
     outputs: Packing
     compared: int = 0
+    by_row: Sequence[Unit] = ()
 
     def check(self, sent: Sequence[Beat], received: Sequence[Beat], *, complete: bool) -> int:
         """Compare one stretch between two resets; the number of outputs compared is returned and added up.
@@ -80,8 +82,9 @@ class Scoreboard:
             parts.append(_tuple(self.unit(*columns)))
         if self.unit.is_row:
             ends = np.cumsum(self.inputs.kept(beats).sum(axis=1))[np.flatnonzero(beats["last"])]
-            for start, end in itertools.pairwise([0, *ends]):
-                row = self.unit(*(column[None, start:end] for column in columns))
+            models = itertools.chain(self.by_row, itertools.repeat(self.unit))
+            for (start, end), model in zip(itertools.pairwise([0, *ends]), models, strict=False):
+                row = model(*(column[None, start:end] for column in columns))
                 parts.append([np.ravel(column) for column in _tuple(row)])
         expected, counts = [], []
         for k, fmt in enumerate(self.unit.outputs.values()):

@@ -21,7 +21,7 @@ from hdl.wrap.packing import Packing
 from intsim.errors import IntsimError
 from intsim.unit import Unit
 
-__all__ = ["Given", "Testbench", "given", "stimulus"]
+__all__ = ["Given", "Testbench", "given", "report", "stimulus"]
 
 _QUIET = 2_000  # cycles without any output after which the design counts as stuck
 _DRAIN = 64  # cycles after the last answer in which another one would be noticed
@@ -156,9 +156,13 @@ class Testbench:
             self._receiving.cancel()
         self._receiving = cocotb.start_soon(self._receiver.run(never() if pauses is None else pauses))
 
-    def expect(self, unit: Unit) -> None:
-        """Compare with another golden model from the next :meth:`finish` on: the same design, its registers written."""
-        self.unit = self._scoreboard.unit = unit
+    def expect(self, *units: Unit) -> None:
+        """Compare with another golden model from the next :meth:`finish` on: the same design, its registers written.
+
+        With several units the first rows are compared with one each, in turn, and the last unit is that of the rest.
+        """
+        self._scoreboard.by_row, self.unit = units[:-1], units[-1]
+        self._scoreboard.unit = self.unit
 
     def beats(self, columns: Iterable[np.ndarray]) -> list[Beat]:
         """The beats that carry one array per input port; ``(rows, n)`` for a row unit."""
@@ -183,7 +187,7 @@ class Testbench:
             self._scoreboard.check(sent, received, complete=number == len(epochs) - 1)
         for monitor in (self.sent, self.received):
             monitor.clear()
-        _report(self.compared - self._checked)
+        report(self.compared - self._checked)
         self._checked = self.compared
         return self.compared
 
@@ -204,8 +208,8 @@ class Testbench:
         return -(-self._scoreboard.answers(self.sent.beats) // self.outputs.lanes)
 
 
-def _report(compared: int) -> None:
-    """Tell :func:`hdl.bench.run` how much was compared."""
+def report(compared: int) -> None:
+    """Tell :func:`hdl.bench.run` how many outputs a test compared; :meth:`Testbench.finish` does it by itself."""
     path = os.environ.get("INTSIM_BENCH_COUNTS")
     if path:
         with open(path, "a", encoding="utf-8") as file:

@@ -52,6 +52,10 @@ class Engine(RowComponent):
     -------
     bus : In(:class:`~hdl.wrap.registers.RegisterBus`), the registers of :func:`intsim.engine.register_map`. Without a
         shell that drives it, the engine stays as it is after configuration
+
+    Attributes
+    ----------
+    registers : their map
     """
 
     unit: golden.Engine
@@ -60,7 +64,9 @@ class Engine(RowComponent):
     def __init__(self, unit: golden.Engine, *, lanes: int = 1):
         if not 1 <= lanes <= MAX_LANES:
             raise IntsimError(f"the engine has 1 to {MAX_LANES} lanes, got {lanes}")
-        UnitComponent.__init__(self, unit, lanes=lanes, members={"bus": In(RegisterBus(register_map(unit).address_bits - 2))})
+        self.registers = register_map(unit)
+        bus = RegisterBus(self.registers.address_bits - 2)
+        UnitComponent.__init__(self, unit, lanes=lanes, members={"bus": In(bus)})
         self.interval = 1
         self._scalars = RowScalars(unit)
         width = unit.widths
@@ -80,8 +86,8 @@ class Engine(RowComponent):
         return self.mode_pace(self.unit.mode)
 
     def mode_pace(self, mode: Mode) -> int:
-        """Least cycles between rows: both jobs of a row, behind each other in the one divider."""
-        return sum(self._scalars.cycles[mode])
+        """Least cycles between rows: the jobs of a row behind each other in the one divider, and never below 2."""
+        return max(self._scalars.busy[mode], 2)
 
     def elaborate(self, platform) -> Module:
         m = Module()
@@ -155,7 +161,7 @@ class Engine(RowComponent):
     def _registers(self, m: Module, memories, scalars: RowScalars) -> dict[str, list[list[Signal]]]:
         """Registers and table words behind the bus."""
         unit, bus = self.unit, self.bus
-        registers = register_map(unit)
+        registers = self.registers
         initial = [
             {"CUT": b.table.cuts, "MANTISSA": b.table.mantissas, "SHIFT": b.table.shifts, "PLACES": (b.places,),
              "EPSILON": (b.epsilon,)}

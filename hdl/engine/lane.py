@@ -19,7 +19,7 @@ from intsim.rounding import TIES_TO_POS
 
 __all__ = ["LANE_CUTS", "WordMemory", "lanes"]
 
-LANE_CUTS = 14
+LANE_CUTS = 15
 """Cuts that :func:`lanes` appends."""
 
 
@@ -113,7 +113,9 @@ def lanes(m: Module, pipe: Pipeline, unit: Engine, memories: Sequence[WordMemory
         pipe.read(f"right{k}", memory.memory.read_port(), following)
     pipe.cut()
     s.left = [getattr(s, f"left{k}") for k in range(count)]
-    s.step = [getattr(s, f"right{k}") - getattr(s, f"left{k}") for k in range(count)]
+    s.right = [getattr(s, f"right{k}") for k in range(count)]
+    pipe.cut()  # a block RAM's own output is slow, and gets a cycle to itself
+    s.step = [right - left for left, right in zip(s.left, s.right, strict=True)]
     pipe.cut()
     s.product = each(step * t for step, t in zip(s.step, s.t, strict=True))
     pipe.cut()

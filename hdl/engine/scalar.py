@@ -2,14 +2,16 @@
 """What the engine computes once per row: one divider and one root, shared by both passes, one job at a time.
 
 Two doors lead to it. The first asks for the pivot of a row (maximum, mean or zero), the second for its factor. The
-second has precedence: it is nearer the output, so rows leave before others enter. A job is taken only while the
-answer's register at its door is free; hence the divider never waits for anybody and the doors cannot block each
-other.
+second has precedence: it is nearer the output, so rows leave before others enter. A job is taken only while there is
+room for its answer at its door; hence the divider never waits for anybody and the doors cannot block each other. There
+is room for two answers, so that the next is worked on while one waits for the row before it to leave. What needs no
+division (all but the mean of a LayerNorm at the first door, tables at the second) is answered in one cycle, beside the
+divider's work for the other door.
 """
 
 from __future__ import annotations
 
-from amaranth.hdl import C, Cat, Module, Mux, Signal, signed, unsigned
+from amaranth.hdl import C, Cat, Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -63,7 +65,8 @@ class RowScalars(wiring.Component):
 
     Attributes
     ----------
-    cycles : (pivot, factor) -> mode -> cycles from a question taken to its answer
+    cycles : mode -> (pivot, factor) -> cycles from a question taken to its answer
+    busy : mode -> cycles that the divider and root are taken for a row
     """
 
     def __init__(self, unit: Engine):
@@ -79,10 +82,11 @@ class RowScalars(wiring.Component):
         root = self._root.latency
         self.cycles = {
             Mode.TABLE: (1, 1),
-            Mode.SOFTMAX: (1, 4 + division),
-            Mode.LAYERNORM: (1 + division, 4 + division + root),
-            Mode.RMSNORM: (1, 4 + division + root),
+            Mode.SOFTMAX: (1, 5 + division),
+            Mode.LAYERNORM: (1 + division, 5 + division + root),
+            Mode.RMSNORM: (1, 5 + division + root),
         }
+        self.busy = {mode: sum(cycles for cycles in pair if cycles > 1) for mode, pair in self.cycles.items()}
         self.amount_bits = (width["sum"] + width["factor"]).bit_length()
         tag = unsigned(3)
         self.pivot_question = data.StructLayout({"tag": tag, "top": bits, "sum": bits + length, "n": length})
@@ -118,51 +122,52 @@ class RowScalars(wiring.Component):
         unit, width = self.unit, self.unit.widths
         m.submodules.divider = divider = self._divider
         m.submodules.root = root = self._root
-        pivot = Signal(self.pivot_answer)
-        factor = Signal(self.factor_answer)
-        pivot_full, factor_full = Signal(), Signal()
-        m.d.comb += [
-            self.pivot_o.valid.eq(pivot_full),
-            self.pivot_o.payload.eq(pivot),
-            self.factor_o.valid.eq(factor_full),
-            self.factor_o.payload.eq(factor),
-        ]
-        with m.If(self.pivot_o.ready):
-            m.d.sync += pivot_full.eq(0)
-        with m.If(self.factor_o.ready):
-            m.d.sync += factor_full.eq(0)
+        pivot = _Answers(m, "pivot", self.pivot_o)
+        factor = _Answers(m, "factor", self.factor_o)
 
         tag, n = Signal(3), Signal(width["length"])
         mode, bank = tag[:2], tag[2]
         total = Signal(width["sum"])
         extra = Signal(width["length"] + 16)
-        up = Signal(range(width["sum"]))
+        zeros, up = Signal(range(width["sum"])), Signal(range(width["sum"]))
         places = Signal(5)
         amount = Signal(signed(self.amount_bits + 1))
+        limited = Mux(amount < 0, 0, amount)[: self.amount_bits]
         half = C(1 << (unit.bits - 1), unit.bits)
         drop = width["ratio"] - width["factor"] + 1
         asked = self.pivot_i.payload
 
-        with m.FSM():
+        # What needs no divider is answered at once, unless the job before it at the same door is still at work.
+        mean_at_work, factor_at_work = Signal(), Signal()
+        pivot_simple, factor_simple = Signal(), Signal()
+        pivot_asks, factor_asks = Signal(), Signal()
+        m.d.comb += [
+            pivot_simple.eq(asked.tag[:2] != Mode.LAYERNORM),
+            factor_simple.eq(self.factor_i.payload.tag[:2] == Mode.TABLE),
+            pivot_asks.eq(self.pivot_i.valid & pivot.room & ~mean_at_work),
+            factor_asks.eq(self.factor_i.valid & factor.room & ~factor_at_work),
+        ]
+        with m.If(pivot_asks & pivot_simple):
+            m.d.comb += self.pivot_i.ready.eq(1)
+            pivot.give(tag=asked.tag, pivot=Mux(asked.tag[:2] == Mode.SOFTMAX, asked.top ^ half, 0))
+        with m.If(factor_asks & factor_simple):
+            m.d.comb += self.factor_i.ready.eq(1)
+            factor.give(tag=self.factor_i.payload.tag, factor=1, amount=0)
+
+        with m.FSM() as fsm:
+            m.d.comb += mean_at_work.eq(fsm.ongoing("MEAN") | fsm.ongoing("MEAN_READY"))
+            m.d.comb += factor_at_work.eq(~fsm.ongoing("IDLE") & ~mean_at_work)
             with m.State("IDLE"):
-                with m.If(self.factor_i.valid & ~factor_full):
+                with m.If(factor_asks & ~factor_simple):
                     question = self.factor_i.payload
                     m.d.comb += self.factor_i.ready.eq(1)
                     m.d.sync += [tag.eq(question.tag), n.eq(question.n), total.eq(question.total)]
-                    m.d.sync += factor.tag.eq(question.tag)
-                    with m.If(question.tag[:2] == Mode.TABLE):
-                        m.d.sync += [factor.factor.eq(1), factor.amount.eq(0), factor_full.eq(1)]
-                    with m.Else():
-                        m.next = "ENLARGE"
-                with m.Elif(self.pivot_i.valid & ~pivot_full):
+                    m.next = "ENLARGE"
+                with m.Elif(pivot_asks & ~pivot_simple):
                     m.d.comb += self.pivot_i.ready.eq(1)
-                    m.d.sync += [tag.eq(asked.tag), pivot.tag.eq(asked.tag)]
-                    m.d.sync += pivot.pivot.eq(Mux(asked.tag[:2] == Mode.SOFTMAX, asked.top ^ half, 0))
-                    m.d.sync += [total.eq(Cat(C(0, 1), asked.sum) + asked.n), n.eq(asked.n)]
-                    with m.If(asked.tag[:2] == Mode.LAYERNORM):
-                        m.next = "MEAN"
-                    with m.Else():
-                        m.d.sync += pivot_full.eq(1)
+                    m.d.sync += [tag.eq(asked.tag), n.eq(asked.n)]
+                    m.d.sync += total.eq(Cat(C(0, 1), asked.sum) + asked.n)
+                    m.next = "MEAN"
 
             with m.State("MEAN"):  # floor((2 * sum + n) / (2 * n)): the mean, ties upwards
                 m.d.comb += [
@@ -174,7 +179,7 @@ class RowScalars(wiring.Component):
             with m.State("MEAN_READY"):
                 m.d.comb += divider.o.ready.eq(1)
                 with m.If(divider.o.valid):
-                    m.d.sync += [pivot.pivot.eq(divider.o.payload.q[: unit.bits] ^ half), pivot_full.eq(1)]
+                    pivot.give(tag=tag, pivot=divider.o.payload.q[: unit.bits] ^ half)
                     m.next = "IDLE"
 
             with m.State("ENLARGE"):
@@ -187,7 +192,9 @@ class RowScalars(wiring.Component):
                 m.next = "NORMALISE"
             with m.State("NORMALISE"):
                 index, _ = leading_one(total)
-                zeros = (width["sum"] - 1 - index)[: len(up)]
+                m.d.sync += zeros.eq(width["sum"] - 1 - index)
+                m.next = "SHIFT"
+            with m.State("SHIFT"):
                 even = Cat(C(0, 1), zeros[1:])
                 m.d.sync += [up.eq(even), total.eq(total << even)]
                 m.next = "DIVIDE"
@@ -209,10 +216,9 @@ class RowScalars(wiring.Component):
                 m.next = "QUOTIENT"
             with m.State("QUOTIENT"):
                 m.d.comb += [divider.o.ready.eq(1), root.i.payload.x.eq(divider.o.payload.q)]
-                m.d.sync += factor.amount.eq(Mux(amount < 0, 0, amount))
                 with m.If(divider.o.valid):
                     with m.If(mode == Mode.SOFTMAX):
-                        m.d.sync += [factor.factor.eq(divider.o.payload.q >> drop), factor_full.eq(1)]
+                        factor.give(tag=tag, factor=divider.o.payload.q >> drop, amount=limited)
                         m.next = "IDLE"
                     with m.Else():
                         m.d.comb += root.i.valid.eq(1)
@@ -220,6 +226,34 @@ class RowScalars(wiring.Component):
             with m.State("ROOT"):
                 m.d.comb += root.o.ready.eq(1)
                 with m.If(root.o.valid):
-                    m.d.sync += [factor.factor.eq(root.o.payload.root), factor_full.eq(1)]
+                    factor.give(tag=tag, factor=root.o.payload.root, amount=limited)
                     m.next = "IDLE"
         return m
+
+
+class _Answers:
+    """The answers at one door, in order: room for two.
+
+    Attributes
+    ----------
+    room : Signal, 1 where a job may begin, which then has a place for its answer
+    """
+
+    def __init__(self, m: Module, name: str, o) -> None:
+        layout = o.payload.shape()
+        self._m = m
+        self._given, self._answer = Signal(name=f"{name}_given"), Signal(layout, name=f"{name}_answer")
+        first, second = Signal(layout, name=f"{name}_first"), Signal(layout, name=f"{name}_second")
+        one, two, leaves = Signal(name=f"{name}_one"), Signal(name=f"{name}_two"), Signal(name=f"{name}_leaves")
+        self.room = ~two
+        m.d.comb += [o.valid.eq(one), o.payload.eq(first), leaves.eq(one & o.ready)]
+        with m.If(leaves):
+            m.d.sync += [first.eq(second), one.eq(two), two.eq(0)]
+        with m.If(self._given & one & ~leaves):
+            m.d.sync += [second.eq(self._answer), two.eq(1)]
+        with m.Elif(self._given):
+            m.d.sync += [first.eq(self._answer), one.eq(1)]
+
+    def give(self, **fields: Value | int) -> None:
+        """The answer is there; to be used inside the state that has it."""
+        self._m.d.comb += [self._given.eq(1), *(self._answer[name].eq(value) for name, value in fields.items())]

@@ -16,7 +16,14 @@ __all__ = ["cost"]
 
 
 def cost(
-    unit: Unit, *, seeds: int = 1, gates_of: Unit | None = None, known_only: bool = False, **options: Any
+    unit: Unit,
+    *,
+    seeds: int = 1,
+    gates_of: Unit | None = None,
+    known_only: bool = False,
+    device: str = "LFE5U-25F",
+    gates: str = "nand2",
+    **options: Any,
 ) -> dict[str, Any] | None:
     """Cells, clock rate and gates of a unit's hardware.
 
@@ -28,21 +35,26 @@ def cost(
     seeds : placements; Fmax is their median
     gates_of : a smaller unit to count gates of, such as one with a short row memory
     known_only : measure nothing; None where nothing is known
+    device : a Lattice ECP5, for units that need more of it
+    gates : how gates are counted, ``nand2`` or ``nand2_logic``; see :func:`hdl.flow.synthesis.synth`
     **options : the component's own, such as ``stages``
 
     Returns
     -------
     dict
-        ``comb``, ``ff``, ``dsp``, ``bram`` on a Lattice ECP5 LFE5U-25F, speed grade 6, ``fmax`` in MHz between
-        registers, ``critical``, and ``nand2``, the area in two-input NAND gates.
+        ``comb``, ``ff``, ``dsp``, ``bram`` on the device at speed grade 6, ``fmax`` in MHz between
+        registers, ``critical``, ``nand2``, the area in two-input NAND gates, and ``memories``, those left out
+        of it.
     """
     folder = make_folder(tools.cache() / "operators")
-    known = folder / f"{rtl(unit, **options).key[:32]}-{seeds}.json"
+    asked = "".join(f"-{word}" for word in (device, gates) if word not in ("LFE5U-25F", "nand2"))
+    known = folder / f"{rtl(unit, **options).key[:32]}-{seeds}{asked}.json"
     if known.exists():
         return json.loads(known.read_text(encoding="utf-8"))
     if known_only:
         return None
-    placed = place(unit, seeds=tuple(range(1, seeds + 1)), **options)
+    placed = place(unit, device=device, seeds=tuple(range(1, seeds + 1)), **options)
+    gate_count = synth(unit if gates_of is None else gates_of, gates, **options)
     result = {
         "comb": placed["utilisation"]["TRELLIS_COMB"],
         "ff": placed["utilisation"]["TRELLIS_FF"] - placed["harness_ff"],
@@ -50,7 +62,8 @@ def cost(
         "bram": placed["utilisation"]["DP16KD"],
         "fmax": placed["fmax_mhz"],
         "critical": placed["critical_path"],
-        "nand2": synth(unit if gates_of is None else gates_of, "nand2", **options)["area"],
+        "nand2": gate_count["area"],
+        "memories": gate_count["summary"].get("memory", 0),
     }
     write_text(known, json.dumps(result))
     return result

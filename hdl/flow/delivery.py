@@ -18,6 +18,7 @@ from hdl.wrap.packing import Field, Packing
 from intsim.errors import UnknownName
 from intsim.files import write_files
 from intsim.formats import Fixed
+from intsim.shell import element_words
 from intsim.unit import Unit
 
 __all__ = ["verilog"]
@@ -47,7 +48,7 @@ filesets:
   package:
     files:
       - {top}_pkg.sv: {{file_type: systemVerilogSource}}
-  lint:
+{registers}  lint:
     files:
       - {top}.vlt: {{file_type: vlt}}
 targets:
@@ -64,6 +65,11 @@ targets:
         verilator_options: [-Wall]
 """
 
+_REGISTER_FILES = """\
+      - {top}_registers_pkg.sv: {{file_type: systemVerilogSource}}
+      - {top}_registers.h: {{file_type: user}}
+"""
+
 TABLES = ("inline", "mem")
 
 
@@ -75,7 +81,8 @@ def verilog(unit: Unit, folder: str | Path, *, tables: str = "inline", **options
     unit : any unit with hardware
     folder : where to; created if missing
     tables : ``"inline"``, or ``"mem"``: tables as files for ``$readmemh``
-    **options : ``top`` (name of the module), and the component's own, such as ``stages``
+    **options : ``top`` (name of the module), ``shell`` (see :data:`hdl.wrap.SHELLS`), and the component's own, such as
+        ``stages``
 
     Returns
     -------
@@ -83,7 +90,8 @@ def verilog(unit: Unit, folder: str | Path, *, tables: str = "inline", **options
         Paths by kind: ``verilog``, ``package`` (SystemVerilog: widths, signedness, types), ``map`` (JSON: where each
         field lies in the ports, and the nets that carry the golden model's intermediates), ``core`` (FuseSoC),
         ``waivers`` (with them ``verilator --lint-only -Wall`` is silent), ``synthesis`` (a script for stock Yosys),
-        ``unit`` (the unit's JSON) and ``memories`` (a list; only with ``tables="mem"``).
+        ``unit`` (the unit's JSON), ``memories`` (a list; only with ``tables="mem"``), and where there are registers
+        ``header`` and ``registers`` (their map as a C header and as a SystemVerilog package).
 
     Raises
     ------
@@ -108,6 +116,10 @@ def verilog(unit: Unit, folder: str | Path, *, tables: str = "inline", **options
         f"{top}.ys": "# Repeats the synthesis for ECP5 with stock Yosys: yosys " + f"{top}.ys\n" + script(top, "ecp5"),
         f"{top}.unit.json": unit.to_json(),
     }
+    if design.registers is not None:
+        files[f"{top}_registers.h"] = design.registers.c_header()
+        files[f"{top}_registers_pkg.sv"] = design.registers.sv_package()
+        files[f"{top}.vlt"] += f'lint_off -rule UNUSEDPARAM -file "*{top}_registers_pkg.sv"\n'
     files[f"{top}.json"] = json.dumps(_map(design, files), indent=2) + "\n"
     paths: dict[str, Any] = write_files(folder, files)
     kinds = {
@@ -120,6 +132,8 @@ def verilog(unit: Unit, folder: str | Path, *, tables: str = "inline", **options
         "unit": f"{top}.unit.json",
     }
     result = {kind: paths[name] for kind, name in kinds.items()}
+    if design.registers is not None:
+        result |= {"header": paths[f"{top}_registers.h"], "registers": paths[f"{top}_registers_pkg.sv"]}
     if memories:
         result["memories"] = [paths[name] for name in memories]
     return result
@@ -134,6 +148,7 @@ def _core(design: Rtl, memories: list[str]) -> str:
         version=intsim.__version__,
         description=f'"{type(unit).__name__} unit, sha256 {unit.sha256[:16]}"',
         rtl="\n".join(lines),
+        registers="" if design.registers is None else _REGISTER_FILES.format(top=design.top),
     )
 
 
@@ -152,10 +167,8 @@ def _package(design: Rtl) -> str:
     ]
     if unit.is_row:
         lines.append(f"  localparam int MAX_ROW = {unit.max_row};")  # type: ignore[attr-defined]
-    for stream, packing, other in (
-        ("s_axis", design.inputs, design.outputs),
-        ("m_axis", design.outputs, design.inputs),
-    ):
+    both = (("s_axis", design.inputs, design.outputs), ("m_axis", design.outputs, design.inputs))
+    for stream, packing, other in both if design.streams else ():
         shared = {field.port for field in other.fields}
         lines += ["", f"  localparam int {stream.upper()}_LANES = {packing.lanes};"]
         lines += [f"  localparam int {stream.upper()}_ELEMENT_BYTES = {packing.element_bytes};"]
@@ -205,8 +218,8 @@ def _map(design: Rtl, files: Mapping[str, str]) -> dict[str, Any]:
         "reset": {"port": "rst", "active": "high", "synchronous": True},
         "latency": component.latency,
         "interval": component.interval,
-        "inputs": _fields("s_axis_tdata", design.inputs),
-        "outputs": _fields("m_axis_tdata", design.outputs),
+        "inputs": _fields("s_axis_tdata", design.inputs) if design.streams else _words(design, "INPUT"),
+        "outputs": _fields("m_axis_tdata", design.outputs) if design.streams else _words(design, "OUTPUT"),
         "intermediates": _nets(design, files[f"{design.top}.v"]),
         "files": {name: hashlib.sha256(text.encode()).hexdigest() for name, text in files.items()},
     }
@@ -227,6 +240,19 @@ def _fields(port: str, packing: Packing) -> dict[str, Any]:
         }
         for field in packing.fields
     }
+
+
+def _words(design: Rtl, name: str) -> dict[str, Any]:
+    """Where the ports of an element lie in an array of registers."""
+    assert design.registers is not None
+    ports = design.unit.inputs if name == "INPUT" else design.unit.outputs
+    found: dict[str, Any] = {
+        port: {"format": str(fmt), "bits": fmt.bits, "signed": fmt.signed, "words": []} for port, fmt in ports.items()
+    }
+    for index, (port, low, width) in enumerate(element_words(ports)):
+        where = design.registers.address(name, index)
+        found[port]["words"].append({"address": where, "lsb": low, "msb": low + width - 1})
+    return found
 
 
 def _nets(design: Rtl, text: str) -> dict[str, list[str]]:

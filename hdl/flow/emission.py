@@ -14,10 +14,11 @@ import intsim
 from hdl.component import UnitComponent
 from hdl.flow import naming, tools
 from hdl.registry import create
-from hdl.wrap.axi_stream import AxiStream
+from hdl.wrap import AxiStream, wrap
 from hdl.wrap.packing import Packing
 from intsim.errors import IntsimError
 from intsim.files import make_folder, write_text
+from intsim.registers import RegisterMap
 from intsim.unit import Unit
 
 __all__ = ["Rtl", "rtl"]
@@ -47,8 +48,10 @@ class Rtl:
     ----------
     unit, component : what it was made from
     top : name of the top module
-    inputs, outputs : where each port lies in the two streams
+    inputs, outputs : where each port lies in the two streams, where there are streams
+    ports : name, width and whether it is an input, of every port of the module in order
     rtlil : the design in Yosys's own language
+    registers : the map of what is behind AXI4-Lite; None where there is nothing
     """
 
     unit: Unit
@@ -56,7 +59,14 @@ class Rtl:
     top: str
     inputs: Packing
     outputs: Packing
+    ports: tuple[tuple[str, int, bool], ...]
     rtlil: str
+    registers: RegisterMap | None = None
+
+    @property
+    def streams(self) -> bool:
+        """Whether elements go over streams; otherwise they go through registers."""
+        return any(name == "s_axis_tdata" for name, _, _ in self.ports)
 
     @property
     def key(self) -> str:
@@ -73,12 +83,13 @@ class Rtl:
         return _print_verilog(self, extmem=True)
 
 
-def rtl(unit: Unit | UnitComponent, *, top: str | None = None, **options: Any) -> Rtl:
-    """The hardware of a unit, in its AXI4-Stream shell.
+def rtl(unit: Unit | UnitComponent, *, top: str | None = None, shell: str = "stream", **options: Any) -> Rtl:
+    """The hardware of a unit, in one of the shells.
 
     Parameters
     ----------
     unit : a unit, or a component made from one
+    shell : one of :data:`hdl.wrap.SHELLS`
     top : name of the top module; the unit's name by default
     **options : the component's own (only with a unit)
 
@@ -94,10 +105,16 @@ def rtl(unit: Unit | UnitComponent, *, top: str | None = None, **options: Any) -
     if not re.fullmatch(r"[A-Za-z_]\w*", name):
         raise IntsimError(f"{name!r} is no name of a Verilog module; use letters, digits and underscores")
     component = unit if isinstance(unit, UnitComponent) else create(unit, **options)
-    shell = AxiStream(component)
-    text = naming.plain_names(amaranth_rtlil.convert(shell, name=name, ports=shell.ports, emit_src=False))
-    text = naming.order_ports(text, [port.name for port in shell.ports])
-    return Rtl(component.unit, component, name, shell.inputs, shell.outputs, text)
+    around = wrap(component, shell)
+    text = naming.plain_names(amaranth_rtlil.convert(around, name=name, ports=around.ports, emit_src=False))
+    text = naming.order_ports(text, [port.name for port in around.ports])
+    ports = tuple((port.name, len(port), around.directions[port.name]) for port in around.ports)
+    if isinstance(around, AxiStream):
+        packings = around.inputs, around.outputs
+    else:
+        packings = Packing.of(component.unit.inputs), Packing.of(component.unit.outputs)
+    registers = getattr(around.inner, "registers", None)
+    return Rtl(component.unit, component, name, *packings, ports, text, registers)
 
 
 def _print_verilog(design: Rtl, *, extmem: bool) -> dict[str, str]:

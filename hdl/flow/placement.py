@@ -104,24 +104,21 @@ def place(
 
 def _registered(design: Rtl) -> tuple[str, int]:
     """A module ``<top>_timed`` with a register at every port of the unit, and how many flip-flops that adds."""
-    ins = [("rst", 1), *((f"s_axis_{name}", width) for name, width in design.inputs.signals), ("m_axis_tready", 1)]
-    outs = [*((f"m_axis_{name}", width) for name, width in design.outputs.signals), ("s_axis_tready", 1)]
-    lines = [f"\nmodule {design.top}_timed(input clk,"]
-    ports = [f"  input [{width - 1}:0] {name}" for name, width in ins]
-    ports += [f"  output reg [{width - 1}:0] {name}" for name, width in outs]
-    lines += [",\n".join(ports) + ");"]
+    ports = [port for port in design.ports if port[0] != "clk"]
+    ins = [(name, width) for name, width, is_input in ports if is_input]
+    outs = [(name, width) for name, width, is_input in ports if not is_input]
+    declared = [f"  input [{width - 1}:0] {name}" for name, width in ins]
+    declared += [f"  output reg [{width - 1}:0] {name}" for name, width in outs]
+    lines = [f"\nmodule {design.top}_timed(input clk,", ",\n".join(declared) + ");"]
     lines += [f"  reg [{width - 1}:0] {name}_q;" for name, width in ins]
     lines += [f"  wire [{width - 1}:0] {name}_d;" for name, width in outs]
     lines += ["  always @(posedge clk) begin"]
     lines += [f"    {name}_q <= {name};" for name, _ in ins]
     lines += [f"    {name} <= {name}_d;" for name, _ in outs]
     lines += ["  end", f"  {design.top} unit(.clk(clk),"]
-    lines += [",\n".join(f"    .{name}({name}{side})" for name, side in _sides(ins, outs)) + ");", "endmodule", ""]
+    sides = [(name, "_q") for name, _ in ins] + [(name, "_d") for name, _ in outs]
+    lines += [",\n".join(f"    .{name}({name}{side})" for name, side in sides) + ");", "endmodule", ""]
     return "\n".join(lines), sum(width for _, width in ins + outs)
-
-
-def _sides(ins, outs) -> list[tuple[str, str]]:
-    return [(name, "_q") for name, _ in ins] + [(name, "_d") for name, _ in outs]
 
 
 def _route(folder: Path, size: str, speed: int, seeds, freq: float, progress) -> dict[int, dict[str, Any]]:

@@ -15,7 +15,7 @@ from hdl.flow.design import read_design
 from hdl.flow.portmap import PortMap
 from hdl.wrap.packing import Packing
 from intsim.errors import IntsimError, UnknownName
-from intsim.unit import Unit
+from intsim.unit import Unit, outputs_per_row
 
 __all__ = ["Model", "NoAnswer", "Run", "WrongAnswers", "model"]
 
@@ -128,7 +128,7 @@ class Model:
         self.library = library(source, inputs, outputs, simulator, trace=trace)
         self._code = _load(self.library)
         self._dut = ctypes.c_void_p(self._code.dut_create())
-        self._per_row = _per_row(unit) if unit.is_row else ()
+        self._per_row = outputs_per_row(unit) if unit.is_row else ()
 
     def __del__(self):
         dut = getattr(self, "_dut", None)
@@ -309,18 +309,13 @@ def model(
     if simulator not in SIMULATORS:
         raise UnknownName("simulator", simulator, SIMULATORS)
     design = read_design(unit, rtl, top=top, params=params, ports=ports, **options)
+    if options.get("shell") == "lite":
+        raise IntsimError("the shell 'lite' has no streams to drive; simulate it with hdl.bench, or take another")
     if trace or params or design.ports or any(name.endswith(".sv") for name in design.source.files):
         simulator = "verilator"
     return Model(
         unit, design.source, design.inputs, design.outputs, simulator, timeout=timeout, trace=trace, ports=design.ports
     )
-
-
-def _per_row(unit: Unit) -> tuple[bool, ...]:
-    """For each output of a row unit, whether it is one value per row: seen from the shape of an answer."""
-    n = getattr(unit, "row_length", None) or 2
-    probe = unit(*(np.full((1, n), max(fmt.lo, min(0, fmt.hi)), dtype=fmt.dtype) for fmt in unit.inputs.values()))
-    return tuple(column.ndim == 1 for column in (probe if isinstance(probe, tuple) else (probe,)))
 
 
 def _load(path: Path) -> Any:

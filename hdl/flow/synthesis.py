@@ -47,6 +47,12 @@ TARGETS = {
         {"ff": "DFF", "gate": "(?!DFF).*"},
         liberty="ge.lib",
     ),
+    "nand2_logic": Target(
+        "synth -flatten -run begin:fine -top {top}\nchtype -set MEMORY t:$mem_v2\nsynth -run fine:check\n"
+        "attrmap -remove init\ndfflibmap -liberty ge.lib\nabc -liberty ge.lib\nopt_clean",
+        {"memory": "MEMORY", "ff": "DFF", "gate": "(?!DFF|MEMORY).*"},
+        liberty="ge.lib",
+    ),
     "ice40": Target(
         "synth_ice40 -dsp -top {top}",
         {"lut": "SB_LUT4", "carry": "SB_CARRY", "ff": "SB_DFF.*", "dsp": "SB_MAC16", "bram": "SB_RAM40_4K.*"},
@@ -103,16 +109,16 @@ def synth(unit: Unit, target: str = "generic", **options: Any) -> dict[str, Any]
     Parameters
     ----------
     unit : any unit with hardware
-    target : ``generic`` (gates of Yosys's own library), ``nand2`` (gate equivalents), ``ice40``, ``ecp5``,
-        ``gowin`` or ``xilinx`` (7 series)
+    target : ``generic`` (gates of Yosys's own library), ``nand2`` (gate equivalents), ``nand2_logic`` (the
+        same, memories left out as macros and counted), ``ice40``, ``ecp5``, ``gowin`` or ``xilinx`` (7 series)
     **options : the component's own, such as ``stages``
 
     Returns
     -------
     dict
         ``unit``, ``sha256``, ``top``, ``target``, ``cells`` (by type), ``summary`` (by kind: lut, carry, ff, dsp,
-        bram ...; every kind of the target is present), ``seconds``, ``tools``; for ``nand2`` also ``area`` and
-        ``area_ff`` in gate equivalents (a two-input NAND gate is 1).
+        bram ...; every kind of the target is present), ``seconds``, ``tools``; for the gate equivalents also
+        ``area`` and ``area_ff`` (a two-input NAND gate is 1).
     """
     if target not in TARGETS:
         raise UnknownName("target", target, TARGETS)

@@ -8,61 +8,44 @@ lies in ``tdata``.
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, ClockDomain, Elaboratable, Module, Shape, Signal, Value
-from amaranth.lib import data, wiring
-from amaranth.lib.wiring import In
+from amaranth.hdl import Cat, Module, Shape, Signal, Value
+from amaranth.lib import data
 
 from hdl.component import UnitComponent
-from hdl.wrap.axi_lite import AxiLite
 from hdl.wrap.packing import Field, Packing
+from hdl.wrap.shell import AxiLiteShell
 
 __all__ = ["AxiStream"]
 
 
-class AxiStream(Elaboratable):
+class AxiStream(AxiLiteShell):
     """A unit's hardware between two AXI4-Streams, its registers behind AXI4-Lite.
 
     Parameters
     ----------
-    inner : the unit's component; it stays a module of its own, named ``unit``. If it has a member ``bus``, a
-        :class:`~hdl.wrap.registers.RegisterBus`, that is what the registers are reached by
+    inner : the unit's component; see :class:`~hdl.wrap.shell.AxiLiteShell`
 
     Attributes
     ----------
     inputs, outputs : the packings of both streams
-    ports : the shell's signals, in the order of the Verilog ports
     """
 
+    inner: UnitComponent
+
     def __init__(self, inner: UnitComponent):
-        self.inner = inner
+        super().__init__(inner)
         unit = inner.unit
         self.inputs = Packing.of(unit.inputs, _lanes(inner.i.payload, unit.inputs), unit.is_row)
         self.outputs = Packing.of(unit.outputs, _lanes(inner.o.payload, unit.outputs), unit.is_row)
-        self._domain = ClockDomain("sync")
-        self._domain.clk = Signal(name="clk")
-        self._domain.rst = Signal(name="rst")
         self._s = _stream("s_axis", self.inputs)
         self._m = _stream("m_axis", self.outputs)
-        self._lite = AxiLite(inner.bus.signature.address_bits + 2) if hasattr(inner, "bus") else None
-        channels = self._lite.axil.signature.members if self._lite else {}
-        self._a = {name: Signal(member.shape, name=f"s_axil_{name}") for name, member in channels.items()}
 
-    @property
-    def ports(self) -> list[Signal]:
-        return [self._domain.clk, self._domain.rst, *self._s.values(), *self._m.values(), *self._a.values()]
+    def _streams(self) -> list[Signal]:
+        return [*self._s.values(), *self._m.values()]
 
-    @property
-    def register_ports(self) -> list[tuple[str, int, bool]]:
-        """Name, width and whether it is an input, of each signal of the AXI4-Lite port; none without registers."""
-        if self._lite is None:
-            return []
-        flows = {name: member.flow == In for name, member in self._lite.axil.signature.members.items()}
-        return [(f"s_axil_{name}", len(signal), flows[name]) for name, signal in self._a.items()]
-
-    def elaborate(self, platform):
-        m = Module()
-        m.domains += self._domain
-        m.submodules.unit = inner = self.inner
+    def elaborate(self, platform) -> Module:
+        m = super().elaborate(platform)
+        inner = self.inner
         s, d = self._s, self._m
         m.d.comb += [
             inner.i.valid.eq(s["tvalid"]),
@@ -91,13 +74,6 @@ class AxiStream(Elaboratable):
             stride = self.outputs.element_bytes
             kept = Value.cast(inner.o.payload.keep)
             m.d.comb += d["tkeep"].eq(Cat(kept[k].replicate(stride) for k in range(self.outputs.lanes)))
-        if self._lite is not None:
-            m.submodules.registers = self._lite
-            wiring.connect(m, self._lite.bus, inner.bus)
-            for name, _, is_input in self.register_ports:
-                channel = name.removeprefix("s_axil_")
-                own, outer = getattr(self._lite.axil, channel), self._a[channel]
-                m.d.comb += own.eq(outer) if is_input else outer.eq(own)
         return m
 
 

@@ -18,15 +18,20 @@ __all__ = ["command"]
 def command(
     unit: UnitArgument,
     output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Folder to write to.")],
+    shell: Annotated[
+        str, typer.Option("--shell", help="stream, both (with registers beside), or lite (all over AXI4-Lite).")
+    ] = "stream",
     option: Settings = [],  # noqa: B006  (Typer copies it)
     json: AsJson = False,
 ) -> None:
     """Write a unit's Verilog, with what an integrator needs beside it.
 
     Example:  [bold]intsim rtl silu -o rtl/[/bold]
+
+    With registers only, one value at a time:  [bold]intsim rtl silu -o rtl/ --shell lite[/bold]
     """
     found = resolve(unit)
-    paths = flow().verilog(found, output, **settings(option))
+    paths = flow().verilog(found, output, **{"shell": shell, **settings(option)})
     if json:
         console.emit(paths)
     else:

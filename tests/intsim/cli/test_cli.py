@@ -136,6 +136,10 @@ def test_rtl_writes_everything_it_names(folder):
     assert {"verilog", "package", "map", "core", "waivers", "synthesis", "unit"} <= set(paths)
     assert listing(folder / "again") == listing(folder / "rtl")
     assert load(paths["unit"]) == load(folder / "small.json")
+    lite = intsim("rtl", folder / "small.json", "-o", folder / "lite", "--shell", "lite", "--json").json
+    assert set(lite) == {*paths, "header", "registers"}
+    assert "s_axis" not in (folder / "lite" / "nli_silu.v").read_text()
+    assert "did you mean 'lite'" in intsim("rtl", folder / "small.json", "-o", folder / "no", "--shell", "light").err
 
 
 def test_options_of_the_hardware_reach_it(folder):
