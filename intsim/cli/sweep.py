@@ -85,7 +85,7 @@ def command(
     sweep = Sweep(recipe_of(subject, table=table is not None), axes, shared, _hardware(seeds) if hardware else None)
     with console.progress(f"{len(sweep)} points") as advance:
         results = sweep.run(
-            output, workers=workers or os.cpu_count() or 1, scheduler=scheduler, retry=retry, progress=advance
+            output, workers=workers or len(os.sched_getaffinity(0)), scheduler=scheduler, retry=retry, progress=advance
         )
     chosen = pareto.split(",") if pareto else [axis for axis in _default_axes(hardware) if axis in results.axes]
     best = results.front(chosen) if chosen else []

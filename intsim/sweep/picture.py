@@ -45,6 +45,7 @@ _INK, _LINE, _GREY = "#22303c", "#c8553d", "#8d99ae"
 _COLOURS = ("#1f6f8b", "#e09f3e", "#6a4c93", "#3a7d44", "#b56576", "#577590", "#9c6644", "#8d99ae")
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 _LISTED = 24
+_TOUCH = (22, 9)  # points between numbers that would touch
 
 
 def draw(results: Results, axes: Sequence[str], path: str | Path) -> Path:
@@ -88,6 +89,9 @@ def draw(results: Results, axes: Sequence[str], path: str | Path) -> Path:
         listing = figure.add_subplot(grid[0, panels])
         _list(listing, best, axes, results.varied, _handles(shown, results.varied))
         figure.suptitle(_title(results, best), x=0.01, ha="left", fontweight="bold", color=_INK)
+        figure.draw_without_rendering()  # settles the layout, on which it depends which numbers would touch
+        for place, axis in zip(places, axes[1:], strict=True):
+            _number(place, [(p.numbers[axis], p.numbers[axes[0]]) for p in best])
         stream = io.BytesIO()
         dateless = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(kind, {})
         figure.savefig(stream, format=kind, metadata=dateless)
@@ -117,14 +121,49 @@ def _panel(
         place.step(flat[:, 0], flat[:, 1], where=where, color=_LINE, linewidth=1.2, alpha=0.8, zorder=1)
     _scale(place.xaxis, place.set_xscale, [found[cost] for found in figures])
     _scale(place.yaxis, place.set_yscale, [found[error] for found in figures])
-    for number, point in enumerate(best, 1):
+    for point in best:
         x, y = point.numbers[cost], point.numbers[error]
         place.scatter(x, y, s=70, facecolors="none", edgecolors=_LINE, linewidths=1.3, zorder=3)
-        place.annotate(str(number), (x, y), xytext=(5, 5), textcoords="offset points", fontsize=8, color=_INK, zorder=4)
     arrow = "  (more is better)" if cost in LARGER_IS_BETTER else ""
     place.set_xlabel(LABELS.get(cost, cost) + arrow)
     place.grid(alpha=0.2, which="both")
     place.spines[["top", "right"]].set_visible(False)
+
+
+def _number(place: Axes, where: Sequence[tuple[float, float]]) -> None:
+    """Numbers beside points, from 1; points that lie close together share a label."""
+    if not where:
+        return
+    pixels = place.transData.transform(np.array(where, dtype=np.float64)) * 72 / place.figure.dpi
+    groups: list[list[int]] = []
+    for i, pixel in enumerate(pixels):
+        for group in groups:
+            if abs(pixel[0] - pixels[group[0]][0]) < _TOUCH[0] and abs(pixel[1] - pixels[group[0]][1]) < _TOUCH[1]:
+                group.append(i)
+                break
+        else:
+            groups.append([i])
+    for group in groups:
+        place.annotate(
+            _runs([i + 1 for i in group]),
+            where[group[0]],
+            xytext=(5, 5),
+            textcoords="offset points",
+            fontsize=7,
+            color=_INK,
+            zorder=4,
+        )
+
+
+def _runs(numbers: Sequence[int]) -> str:
+    """``[1, 2, 3, 5]`` as ``1-3,5``."""
+    found: list[list[int]] = []
+    for number in numbers:
+        if found and number == found[-1][-1] + 1:
+            found[-1].append(number)
+        else:
+            found.append([number])
+    return ",".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in found)
 
 
 def _scale(axis: Any, set_scale: Any, values: Sequence[float]) -> None:
@@ -135,7 +174,8 @@ def _scale(axis: Any, set_scale: Any, values: Sequence[float]) -> None:
         return
     set_scale("log")
     axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}" if value >= 0.01 else f"{value:.0e}"))
+    style = ".0e" if min(values) < 0.001 else ",g"
+    axis.set_major_formatter(FuncFormatter(lambda value, _: format(value, style)))
     axis.set_minor_formatter(NullFormatter())
 
 
