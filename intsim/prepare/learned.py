@@ -25,7 +25,7 @@ from intsim.errors import IntsimError
 from intsim.prepare.quantize import quantize_weights
 from intsim.prepare.steps import Junction
 
-__all__ = ["LEAST", "Learned", "fake_quantize", "junction_error", "learn_factors", "torch_error"]
+__all__ = ["LEAST", "Learned", "fake_quantize", "import_torch", "junction_error", "learn_factors", "torch_error"]
 
 LEAST = 0.01  # magnitude of a factor, as in the authors' code
 
@@ -117,7 +117,7 @@ def fake_quantize(x: Any, bits: int = 8) -> Any:
 
     The code's scale and zero point follow the row's ends and carry their gradients; ties go to even.
     """
-    torch = _torch()
+    torch = import_torch()
     top = (1 << bits) - 1
     high, low = x.amax(dim=-1, keepdim=True), x.amin(dim=-1, keepdim=True)
     scale = ((high - low) / top).clamp(min=1e-5, max=1e4)
@@ -146,7 +146,7 @@ def torch_error(
     """
     if not inputs or len(inputs) != len(targets):
         raise IntsimError(f"give one target per input, at least one; got {len(inputs)} and {len(targets)}")
-    torch = _torch()
+    torch = import_torch()
     pairs = [(torch.as_tensor(x), torch.as_tensor(y)) for x, y in zip(inputs, targets, strict=True)]
 
     def error(factors: Factors) -> tuple[float, Factors]:
@@ -158,7 +158,14 @@ def torch_error(
     return error
 
 
-def _torch() -> Any:
+def import_torch() -> Any:
+    """torch, which only learning needs.
+
+    Raises
+    ------
+    IntsimError
+        It is not installed.
+    """
     try:
         import torch
     except ModuleNotFoundError:

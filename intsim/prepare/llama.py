@@ -30,7 +30,7 @@ from intsim.prepare.transforms import (
 )
 from intsim.schemes.step import Step
 
-__all__ = ["FAMILIES", "balance_scores", "prepare", "rotated", "smoothed"]
+__all__ = ["FAMILIES", "balance_scores", "first_factors", "prepare", "rotated", "smoothed"]
 
 FAMILIES = ("qkv", "qkt", "out", "fc1", "x1x2", "fc2")
 """I-LLM's families of factors, in the order in which they are applied; see :mod:`intsim.prepare.transforms`."""
@@ -62,12 +62,12 @@ def prepare(model: Llama, steps: Iterable[Step], samples: Sequence[np.ndarray]) 
             matrix = rotation(size) if step.name == "hadamard" else klt_hadamard(np.concatenate([*stream.values()]))
             model = rotated(model, matrix)
         else:
-            model = smoothed(model, _factors(model, step, samples))
+            model = smoothed(model, first_factors(model, step, samples))
     return model
 
 
-def _factors(model: Llama, step: Step, samples: Sequence[np.ndarray]) -> list[dict[str, np.ndarray]]:
-    """What a smoothing step divides by, block by block."""
+def first_factors(model: Llama, step: Step, samples: Sequence[np.ndarray]) -> list[dict[str, np.ndarray]]:
+    """What a step ``smooth`` or ``gps`` divides by, block by block, as :func:`smoothed` takes it."""
     names = [f"{n}.{place}" for n in range(len(model.blocks)) for place in _READERS]
     seen = _recorded(model, samples, names)
     found = []
@@ -143,8 +143,13 @@ def rotated(model: Llama, matrix: np.ndarray) -> Llama:
             layers[name] = rotate_output(layers[name], matrix)
         blocks.append(_block(layers, norm, block.alpha, block))
     head = matrix.T @ (model.norm[:, None].astype(np.float64) * model.head)
-    single = (v.astype(np.float32) for v in (model.words @ matrix, head, np.ones_like(model.norm)))
-    return dataclasses.replace(model, blocks=tuple(blocks), **dict(zip(("words", "head", "norm"), single, strict=True)))
+    return dataclasses.replace(
+        model,
+        blocks=tuple(blocks),
+        words=(model.words @ matrix).astype(np.float32),
+        head=head.astype(np.float32),
+        norm=np.ones_like(model.norm),
+    )
 
 
 def balance_scores(model: Llama, samples: Sequence[np.ndarray]) -> list[np.ndarray]:

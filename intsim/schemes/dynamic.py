@@ -144,7 +144,7 @@ class Linear:
     @functools.cached_property
     def _packed(self) -> PackedWeights:
         """The weights in the order of the machine's instructions, made on first use."""
-        return pack(self.weight.centred)
+        return pack(self.weight.narrow_centred)
 
 
 @dataclass(frozen=True, eq=False)
