@@ -36,6 +36,8 @@ __all__ = ["HELD_OUT", "Images", "digits", "evaluate", "logits_of", "read"]
 HELD_OUT = 360
 """Of the digits, the last so many are never trained or calibrated on."""
 
+_ENDINGS = (".png", ".jpg", ".jpeg", ".npy")
+
 
 @dataclass(frozen=True, eq=False)
 class Images:
@@ -103,8 +105,8 @@ def digits(held_out: bool = True) -> Images:
 def read(folder: str | Path, model: ViT) -> Images:
     """The images below a folder, of each class in the sub-folder that bears its name or number.
 
-    PNG files (any that Pillow opens) are brought to the model's size and channels; ``.npy`` files hold integers of
-    the model's shape (channels, height, width).
+    PNG and JPEG files are brought to the model's size (bilinear) and channels; ``.npy`` files hold integers of the
+    model's shape (channels, height, width).
 
     Raises
     ------
@@ -117,11 +119,11 @@ def read(folder: str | Path, model: ViT) -> Images:
         number = numbers.get(inside.name, int(inside.name) if inside.name.isdecimal() else -1)
         if not 0 <= number < len(model.labels):
             raise IntsimError(f"{inside} names no class of the model; use its labels, such as {model.labels[0]!r}")
-        found = sorted(path for path in inside.iterdir() if path.suffix.lower() in (".png", ".npy"))
+        found = sorted(path for path in inside.iterdir() if path.suffix.lower() in _ENDINGS)
         items += found
         classes += [number] * len(found)
     if not items:
-        raise IntsimError(f"no images in {root}; put .png or .npy files into one sub-folder per class")
+        raise IntsimError(f"no images in {root}; put .png, .jpg or .npy files into one sub-folder per class")
     return Images(items, np.array(classes), model.cut.shape)
 
 
@@ -140,7 +142,7 @@ def _decode(item: np.ndarray | Path, shape: tuple[int, int, int]) -> np.ndarray:
                 pixels = np.asarray(grey_or_colour.resize((wide, high), Image.Resampling.BILINEAR))
             pixels = np.moveaxis(pixels.reshape(high, wide, -1), -1, 0)
     except (OSError, ValueError) as error:
-        raise IntsimError(f"cannot read {item}: {error}; give a .png or .npy file") from None
+        raise IntsimError(f"cannot read {item}: {error}; give a .png, .jpg or .npy file") from None
     if pixels.shape != shape or pixels.dtype.kind not in "iu":
         raise IntsimError(f"{item} holds {pixels.dtype} {pixels.shape}; the model takes integers {shape}")
     return pixels

@@ -68,6 +68,7 @@ def test_files_come_in_the_models_size_and_channels(tmp_path):
     np.save(tmp_path / "a" / "1.npy", stored)
     write_png(tmp_path / "3" / "grey.png", np.full((32, 48), 200, dtype=np.uint8))
     write_png(tmp_path / "e" / "red.png", np.full((5, 7, 3), (250, 10, 20), dtype=np.uint8))
+    (tmp_path / "e" / "about.txt").write_text("not an image")
     found = read(tmp_path, model)
     assert found.classes.tolist() == [3, 0, 4]
     grey, array, red = found.pixels()
