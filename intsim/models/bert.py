@@ -13,6 +13,7 @@ from intsim.formats.quantized import Quantized
 from intsim.linear import Embedding
 from intsim.models.designer import Designer
 from intsim.models.heads import sum_tokens
+from intsim.models.junctions import Junctions
 from intsim.models.network import IntegerNetwork, Record, attend, narrowed
 from intsim.models.real.bert import Bert
 from intsim.prepare.calibrate import calibrate
@@ -59,22 +60,24 @@ class IntegerBert(IntegerNetwork):
             No samples, or a scheme without an operator that the paper does not leave in float.
         """
         ranges = calibrate(model.real, samples, percentile=percentile, range=scheme.range)
-        design = Designer(scheme, ranges, len(model.positions))
+        junctions = Junctions(scheme, model.real, samples)
+        design = Designer(scheme, ranges, len(model.positions), junctions=junctions)
         words, places = model.words, model.positions + model.types[0]
         most = (np.abs(words).max(axis=0) + np.abs(places).max(axis=0)).max()
         bits = scheme.bits.residual
         design.scales["embedding"] = float(most) / (Int(bits).hi - 1)  # both roundings stay inside
-        narrow = design.stream_norm("embedded", model.norm, model.eps, "embedding")
+        attentions = [[block.linear[name] for name in "qkv"] for block in model.blocks] + [[]]
+        narrow = design.stream_norm("embedded", model.norm, model.eps, "embedding", attentions[0])
         x = "embedded"
         for number, block in enumerate(model.blocks):
             at = f"{number}."
             design.attention(at, block.linear, narrow, words.shape[1] // model.heads)
             design.residual(at + "sum1", at + "proj", x)
-            narrow = design.stream_norm(at + "norm1", block.norm["norm1"], model.eps, at + "sum1")
+            narrow = design.stream_norm(at + "norm1", block.norm["norm1"], model.eps, at + "sum1", [block.linear["up"]])
             design.mlp(at, block.linear, narrow)
             design.residual(at + "sum2", at + "down", at + "norm1")
-            is_last = number == len(model.blocks) - 1
-            narrow = design.stream_norm(at + "norm2", block.norm["norm2"], model.eps, at + "sum2", is_last)
+            readers = attentions[number + 1]
+            narrow = design.stream_norm(at + "norm2", block.norm["norm2"], model.eps, at + "sum2", readers)
             x = at + "norm2"
         tables = (Embedding.from_real(table, bits, design.scales["embedding"]) for table in (words, places))
         return cls(scheme, design.layers, model.heads, len(model.blocks), *tables)

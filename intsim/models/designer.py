@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from intsim.errors import IntsimError
 from intsim.models import left_in_float
+from intsim.models.junctions import Junctions
 from intsim.prepare.calibrate import Calibration
 from intsim.schemes import Layer, Scheme
 
@@ -26,6 +27,7 @@ class Designer:
     ----------
     ranges : what calibration found at every place of the real twin
     longest : tokens in a row of scores
+    junctions : the scheme's steps of preparation; None where the network was prepared before
     scales : real scales of places, at first those that are not calibrated, such as that of embedding tables
     layers : what has been designed
     """
@@ -33,11 +35,12 @@ class Designer:
     scheme: Scheme
     ranges: Mapping[str, Calibration]
     longest: int
-    scales: dict[str, float] = field(default_factory=dict)
+    scales: dict[str, Any] = field(default_factory=dict)
     layers: dict[str, Layer] = field(default_factory=dict)
+    junctions: Junctions | None = None
 
-    def scale(self, place: str) -> float:
-        """The real scale of a place: calibrated at the width that the scheme gives it."""
+    def scale(self, place: str) -> Any:
+        """The real scale of a place: calibrated at the width that the scheme gives it, where it is not known."""
         if place not in self.scales:
             kind, bits = place.rpartition(".")[2], self.scheme.bits
             width = dict.fromkeys(("embedding", "proj", "down", "sum1", "sum2"), bits.residual)
@@ -60,30 +63,42 @@ class Designer:
         else:
             self.layers[place] = self.scheme.design_norm(gamma, beta, self.scale(source), self.scale(place), bits)
 
+    def read_by(self, place: str, readers: Iterable[Sequence[Any]], source: str | None = None) -> None:
+        """Give a place the scale that suits the linear layers that read it, one per channel under the scheme's steps.
+
+        Parameters
+        ----------
+        readers : matrix and bias of each
+        source : the place of the twin whose values these are, where the name differs
+        """
+        source = source or place
+        found = self.junctions.scale(source, readers) if self.junctions is not None else None
+        self.scales[place] = self.ranges[source].scale(self.scheme.bits.activation) if found is None else found
+
     def stream_norm(
-        self, place: str, pair: Sequence[np.ndarray], eps: float, source: str, is_last: bool = False
+        self, place: str, pair: Sequence[np.ndarray], eps: float, source: str, readers: Sequence[Sequence[Any]]
     ) -> str:
         """LayerNorm whose result is the residual stream: it has that width, and linear layers read it narrowed.
 
         Parameters
         ----------
-        is_last : no linear layer reads it
+        readers : matrix and bias of each linear layer that reads it
 
         Returns
         -------
         str
             The place that linear layers read.
         """
-        bits = self.scheme.bits
-        if bits.identity <= bits.activation:
+        bits, has_steps = self.scheme.bits, bool(self.scheme.steps)
+        if bits.identity <= bits.activation and not has_steps:
             self.norm(place, pair, eps, source)
             return place
         self.scales[place] = float(self.ranges[place].scale(bits.identity))
         self.norm(place, pair, eps, source, bits.identity)
-        if is_last:
+        if not readers:
             return place
         narrow = place + NARROW
-        self.scales[narrow] = float(self.ranges[place].scale(bits.activation))
+        self.read_by(narrow, readers, place)
         self.layers[narrow] = self.scheme.design_narrow(self.scales[place], self.scales[narrow])
         return narrow
 
@@ -115,6 +130,7 @@ class Designer:
     def mlp(self, at: str, linear: Mapping[str, Sequence[Any]], source: str) -> None:
         """``up``, ``gelu``, ``down``."""
         self.linear(at + "up", linear["up"], source, self.scheme.bits.gelu)
+        self.read_by(at + "gelu", [linear["down"]])
         if self.is_float("activation"):
             self.layers[at + "gelu"] = left_in_float.activation(self.scheme, self.scale(at + "gelu"))
         else:

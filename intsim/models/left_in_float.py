@@ -25,7 +25,7 @@ class Float:
 
     function: Callable[..., np.ndarray]
     scheme: Scheme
-    scale: float
+    scale: Any
     bits: int
 
     @property

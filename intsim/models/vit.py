@@ -10,6 +10,7 @@ import numpy as np
 
 from intsim.formats.quantized import Quantized
 from intsim.models.designer import Designer
+from intsim.models.junctions import Junctions
 from intsim.models.network import IntegerNetwork, Record, attend
 from intsim.models.patches import Patches
 from intsim.models.real.vit import ViT
@@ -61,7 +62,8 @@ class IntegerViT(IntegerNetwork):
             No samples, or a scheme without an operator that the paper does not leave in float.
         """
         ranges = calibrate(model.real, samples, percentile=percentile, range=scheme.range)
-        design = Designer(scheme, ranges, len(model.positions))
+        junctions = Junctions(scheme, model.real, samples)
+        design = Designer(scheme, ranges, len(model.positions), junctions=junctions)
         wide, scales = scheme.bits.residual, design.scales
         first, positions = (_design_scale(table, wide) for table in (model.first, model.positions))
         scales |= {place: float(ranges[place].scale(wide)) for place in ("patches", "logits")}
@@ -71,9 +73,11 @@ class IntegerViT(IntegerNetwork):
         x = "embedding"
         for number, block in enumerate(model.blocks):
             at = f"{number}."
+            design.read_by(at + "norm1", [block.linear[name] for name in "qkv"])
             design.norm(at + "norm1", block.norm["norm1"], model.eps, x)
             design.attention(at, block.linear, at + "norm1", len(model.first) // model.heads)
             design.residual(at + "sum1", at + "proj", x)
+            design.read_by(at + "norm2", [block.linear["up"]])
             design.norm(at + "norm2", block.norm["norm2"], model.eps, at + "sum1")
             design.mlp(at, block.linear, at + "norm2")
             design.residual(at + "sum2", at + "down", at + "sum1")

@@ -65,7 +65,7 @@ class StaticScheme(Scheme):
             raise IntsimError(f"{self.name} needs the calibrated scale of its input; pass scale=")
         fmt = Int(bits or self.bits.activation)
         codes = np.clip(np.rint(np.asarray(values, dtype=np.float64) / scale), fmt.lo, fmt.hi)
-        return Quantized(codes.astype(fmt.dtype), *from_scale(scale))
+        return Quantized(codes.astype(fmt.dtype), *from_scales(scale))
 
     def design_requantizer(self, scales: Any, scale_out: Any, bits: int) -> Requantizer:
         """The requantisation from one scale, or one per channel, to another: HAWQ's frexp of the ratio."""

@@ -4,37 +4,14 @@ import dataclasses
 
 import numpy as np
 import pytest
+from small_bert import SAMPLES, small
 
 from intsim.errors import IntsimError
 from intsim.exact import plain
 from intsim.formats.quantized import Quantized
 from intsim.models import Bert, IntegerBert
 from intsim.models.real import folder
-from intsim.models.real.bert import Block
 from intsim.schemes import SCHEMES, illm
-
-
-def small(seed=0, size=16, heads=2, inner=32):
-    rng = np.random.default_rng(seed)
-
-    def matrix(rows, columns):
-        w = rng.normal(0, rows**-0.5, (rows, columns)).astype(np.float32)
-        return w, rng.normal(0, 0.1, columns).astype(np.float32)
-
-    def pair():
-        return rng.normal(1, 0.1, size).astype(np.float32), rng.normal(0, 0.1, size).astype(np.float32)
-
-    def block():
-        linear = {name: matrix(size, size) for name in ("q", "k", "v", "proj")}
-        return Block(
-            linear | {"up": matrix(size, inner), "down": matrix(inner, size)}, {"norm1": pair(), "norm2": pair()}
-        )
-
-    tables = (rng.normal(0, 1, (rows, size)).astype(np.float32) for rows in (50, 12, 2))
-    return Bert(heads, 1e-12, *tables, norm=pair(), blocks=(block(), block()))
-
-
-SAMPLES = [np.random.default_rng(n).integers(0, 50, (2, 7)) for n in range(4)]
 
 
 def cosine(a, b):

@@ -3,6 +3,7 @@ import pytest
 
 from intsim import IntsimError
 from intsim.prepare.calibrate import Axis, Observer, calibrate
+from intsim.prepare.quantize import Range
 
 X = np.random.default_rng(3).standard_normal((6, 50, 8)) * np.arange(1, 9)
 
@@ -42,6 +43,35 @@ def test_scales():
     assert ranges.scale(8, symmetric=False) == 4 / 255
 
 
+def squared_error(values, scale, bits):
+    most = (1 << (bits - 1)) - 1
+    return float(((np.clip(np.rint(values / scale), -most - 1, most) * scale - values) ** 2).sum())
+
+
+@pytest.mark.parametrize("bits", [4, 8])
+def test_the_range_of_least_squared_error(bits):
+    """As good as the best of a fine search over the values themselves, and no worse than the extremes."""
+    values = np.random.default_rng(5).standard_t(4, 20_000)
+    observer = Observer(range=Range.MSE)
+    for part in np.array_split(np.sort(np.abs(values)) * np.sign(values), 7):  # ranges that grow from batch to batch
+        observer.add(part.reshape(-1, 1))
+    observer.add(np.zeros((1, 1)))
+    signed = np.sort(np.abs(values)) * np.sign(values)
+    found = squared_error(signed, float(observer.result().scale(bits)), bits)
+    full = np.abs(values).max() / ((1 << (bits - 1)) - 1)
+    best = min(squared_error(signed, full * share, bits) for share in np.linspace(0.2, 1, 400))
+    assert found <= 1.03 * best
+    assert found < (0.3 if bits == 4 else 0.95) * squared_error(signed, full, bits)
+    assert observer.result().scale(16) == pytest.approx(np.abs(values).max() / 32767)
+
+
+def test_values_of_one_magnitude_keep_their_range():
+    observer = Observer(range=Range.MSE)
+    observer.add(np.array([[3.0, -3.0, 0.0]]))
+    assert float(observer.result().scale(8)) == pytest.approx(3 / 127, rel=0.01)
+    assert Observer(range=Range.MSE).add(np.zeros((2, 2))) is None
+
+
 def test_refusals():
     with pytest.raises(IntsimError, match="at least one batch"):
         Observer().result()
@@ -53,6 +83,12 @@ def test_refusals():
         observer.add(np.ones((2, 4)))
     with pytest.raises(IntsimError, match="percentile"):
         Observer(percentile=0)
+    for wrong in ({"axis": Axis.CHANNEL}, {"percentile": 99.9}):
+        with pytest.raises(IntsimError, match="whole tensor"):
+            Observer(range=Range.MSE, **wrong)
+    squared = calibrate(lambda x: {"x": x}, [np.ones((2, 2))], range="mse")["x"]
+    with pytest.raises(IntsimError, match="symmetric"):
+        squared.scale(8, symmetric=False)
 
 
 def test_a_network_over_texts_and_images():
