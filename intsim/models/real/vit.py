@@ -24,6 +24,13 @@ _LINEAR = {
     "down": "output.dense",
 }
 _NORM = {"norm1": "layernorm_before", "norm2": "layernorm_after"}
+_DEFAULTS: dict[str, Any] = {  # what Hugging Face takes for keys that a config leaves out
+    "hidden_act": "gelu",
+    "num_attention_heads": 12,
+    "num_hidden_layers": 12,
+    "layer_norm_eps": 1e-12,
+    "image_size": 224,
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +78,7 @@ class ViT:
             Files that are missing or damaged, another kind of model, an activation other than GELU, no classifier.
         """
         path = folders.find(folder)
-        config = folders.config(path)
+        config = _DEFAULTS | folders.config(path)
         if config.get("model_type") != "vit" or config.get("hidden_act") != "gelu":
             raise IntsimError(
                 f"{path} holds {config.get('model_type')!r} with {config.get('hidden_act')!r}; give a ViT with gelu"
@@ -103,11 +110,12 @@ class ViT:
         classes = head[0].shape[1]
         names = config.get("id2label", {})
         edge = config["image_size"]
+        _, channels, patch, _ = get("vit.embeddings.patch_embeddings.projection.weight").shape
         return cls(
             config["num_attention_heads"],
             config["layer_norm_eps"],
-            Patches((config["num_channels"], *((edge, edge) if isinstance(edge, int) else edge)), config["patch_size"]),
-            *_pixels(path, config["num_channels"]),
+            Patches((channels, *((edge, edge) if isinstance(edge, int) else edge)), patch),
+            *_pixels(path, channels),
             patches=pair("vit.embeddings.patch_embeddings.projection"),
             first=get("vit.embeddings.cls_token").reshape(-1),
             positions=get("vit.embeddings.position_embeddings")[0],
@@ -154,11 +162,12 @@ class ViT:
 
 def _pixels(folder: Path, channels: int) -> tuple[np.ndarray, np.ndarray]:
     """Gain and offset of each channel."""
-    found = folders.config(folder, "preprocessor_config.json") if (folder / "preprocessor_config.json").exists() else {}
-    mean, std = (
-        np.broadcast_to(np.asarray(found.get(f"image_{name}", 0.5), dtype=np.float64), (channels,))
-        for name in ("mean", "std")
-    )
+    name = "preprocessor_config.json"
+    found = folders.config(folder, name) if (folder / name).exists() else {}
+    given = [np.asarray(found.get(f"image_{part}", 0.5), dtype=np.float64) for part in ("mean", "std")]
+    if any(part.size not in (1, channels) for part in given):
+        raise IntsimError(f"{folder / name} scales {max(p.size for p in given)} channels, images have {channels}")
+    mean, std = (np.broadcast_to(part, channels) for part in given)
     if not found.get("do_normalize", True):
         mean, std = np.zeros(channels), np.ones(channels)
     rescale = found.get("rescale_factor", 1 / 255) if found.get("do_rescale", True) else 1.0

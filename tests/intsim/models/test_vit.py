@@ -55,7 +55,8 @@ def stored_model(tmp_path, change):
 
 def test_a_folder_without_preprocessor_biases_and_labels_takes_hugging_faces_defaults(tmp_path):
     def change(config, tensors):
-        del config["id2label"]
+        for key in ("id2label", "hidden_act", "num_channels", "patch_size"):
+            del config[key]
         for name in [n for n in tensors if n.endswith(("query.bias", "key.bias", "value.bias"))]:
             tensors[name] = np.zeros_like(tensors[name])
             if "layer.2" in name:
@@ -79,6 +80,28 @@ def test_a_folder_without_preprocessor_biases_and_labels_takes_hugging_faces_def
 def test_another_model_is_refused(tmp_path, change, message):
     with pytest.raises(IntsimError, match=message):
         ViT.load(stored_model(tmp_path, change))
+
+
+@pytest.mark.parametrize(
+    ("preprocessor", "gain", "offset"),
+    [
+        ({"image_mean": [0.25], "image_std": [0.5], "rescale_factor": 1 / 16}, 1 / 8, -0.5),
+        ({"do_normalize": False, "image_mean": [0.25]}, 1 / 255, 0),
+        ({"do_rescale": False, "image_mean": 100, "image_std": 50}, 1 / 50, -2),
+    ],
+)
+def test_pixels_are_scaled_as_the_preprocessor_says(tmp_path, preprocessor, gain, offset):
+    place = stored_model(tmp_path, lambda config, tensors: None)
+    (place / "preprocessor_config.json").write_text(json.dumps(preprocessor))
+    model = ViT.load(place)
+    assert (model.gain.item(), model.offset.item()) == pytest.approx((gain, offset))
+
+
+def test_a_preprocessor_for_other_channels_is_refused(tmp_path):
+    place = stored_model(tmp_path, lambda config, tensors: None)
+    (place / "preprocessor_config.json").write_text(json.dumps({"image_mean": [0.5, 0.5, 0.5]}))
+    with pytest.raises(IntsimError, match="scales 3 channels, images have 1"):
+        ViT.load(place)
 
 
 def test_images_of_another_shape_or_type_are_refused():
