@@ -72,7 +72,7 @@ class Designer:
         source : the place of the twin whose values these are, where the name differs
         """
         source = source or place
-        found = self.junctions.scale(source, readers) if self.junctions is not None else None
+        found = self.junctions.design_scale(source, readers) if self.junctions is not None else None
         self.scales[place] = self.ranges[source].scale(self.scheme.bits.activation) if found is None else found
 
     def stream_norm(

@@ -45,7 +45,7 @@ class Junctions:
                 f"{self.scheme.name} finds one scale per token, so that channels cannot have their own; leave steps out"
             )
 
-    def scale(self, place: str, readers: Iterable[Sequence[Any]]) -> np.ndarray | None:
+    def design_scale(self, place: str, readers: Iterable[Sequence[Any]]) -> np.ndarray | None:
         """The scale of each channel at the width of activations, or None where the scheme has no steps.
 
         Parameters

@@ -1,32 +1,66 @@
-"""A BERT of random weights, and tokens for it."""
+"""A small BERT of random weights: as an object, and as a folder of Hugging Face's form with a tokenizer."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
 
 import numpy as np
 
-from intsim.models import Bert
-from intsim.models.real.bert import Block
+__all__ = ["PAIRS", "WORDS", "bert_folder", "write_pairs"]
 
-__all__ = ["SAMPLES", "small"]
+WORDS = ["the", "of", "a", "list", "file", "name", "value", "return", "set", "key"]
+WORDS += ["text", "line", "code", "path", "read", "write", "sort", "open", "close", "next"]
+PAIRS = [(" ".join(WORDS[i : i + 3]), " ".join(WORDS[(i + k * k) % 20] for k in range(7))) for i in range(16)]
 
 
-def small(seed=0, size=16, heads=2, inner=32):
-    """A twin of two blocks with random weights."""
+def bert_folder(folder: Path, seed: int = 0, size: int = 16, inner: int = 32, blocks: int = 2) -> Path:
+    """``config.json``, ``model.safetensors`` and ``tokenizer.json`` of a BERT with two heads."""
+    from safetensors.numpy import save_file
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
     rng = np.random.default_rng(seed)
+    tensors: dict[str, np.ndarray] = {}
 
-    def matrix(rows, columns):
-        w = rng.normal(0, rows**-0.5, (rows, columns)).astype(np.float32)
-        return w, rng.normal(0, 0.1, columns).astype(np.float32)
+    def add(name: str, *shape: int, mean: float = 0, deviation: float) -> None:
+        tensors[name] = rng.normal(mean, deviation, shape).astype(np.float32)
 
-    def pair():
-        return rng.normal(1, 0.1, size).astype(np.float32), rng.normal(0, 0.1, size).astype(np.float32)
+    def add_linear(name: str, rows: int, columns: int) -> None:
+        add(f"{name}.weight", rows, columns, deviation=columns**-0.5)
+        add(f"{name}.bias", rows, deviation=0.1)
 
-    def block():
-        linear = {name: matrix(size, size) for name in ("q", "k", "v", "proj")}
-        return Block(
-            linear | {"up": matrix(size, inner), "down": matrix(inner, size)}, {"norm1": pair(), "norm2": pair()}
-        )
+    def add_norm(name: str) -> None:
+        add(f"{name}.weight", size, mean=1, deviation=0.1)
+        add(f"{name}.bias", size, deviation=0.1)
 
-    tables = (rng.normal(0, 1, (rows, size)).astype(np.float32) for rows in (50, 12, 2))
-    return Bert(heads, 1e-12, *tables, norm=pair(), blocks=(block(), block()))
+    for table, rows in (("word", len(WORDS) + 1), ("position", 12), ("token_type", 2)):
+        add(f"embeddings.{table}_embeddings.weight", rows, size, deviation=1)
+    add_norm("embeddings.LayerNorm")
+    for number in range(blocks):
+        at = f"encoder.layer.{number}."
+        for name in ("self.query", "self.key", "self.value", "output.dense"):
+            add_linear(f"{at}attention.{name}", size, size)
+        add_linear(f"{at}intermediate.dense", inner, size)
+        add_linear(f"{at}output.dense", size, inner)
+        for name in ("attention.output.LayerNorm", "output.LayerNorm"):
+            add_norm(at + name)
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file(tensors, folder / "model.safetensors")
+    config = {
+        "model_type": "bert",
+        "hidden_act": "gelu",
+        "num_attention_heads": 2,
+        "num_hidden_layers": blocks,
+        "layer_norm_eps": 1e-12,
+    }
+    (folder / "config.json").write_text(json.dumps(config))
+    tokenizer = Tokenizer(models.WordLevel({word: i for i, word in enumerate(["?", *WORDS])}, unk_token="?"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.save(str(folder / "tokenizer.json"))
+    return folder
 
 
-SAMPLES = [np.random.default_rng(n).integers(0, 50, (2, 7)) for n in range(4)]
+def write_pairs(path: Path) -> Path:
+    """:data:`PAIRS` as lines with a tab."""
+    path.write_text("".join(f"{query}\t{target}\n" for query, target in PAIRS))
+    return path

@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from small_bert import SAMPLES, small
+from random_bert import SAMPLES, small
 
 from intsim.errors import IntsimError
 from intsim.exact import plain
