@@ -137,5 +137,5 @@ def _print_places(places: Mapping[str, Mapping[str, Any]]) -> None:
     ]
     console.rows(["place", "operator", "format", "dB", "worst token", "alone", "at the ends", "clipped"], body)
     hazards = [f"{place}: {hazard}" for place, found in places.items() for hazard in found["hazards"]]
-    for hazard in condensed(hazards):
+    for hazard in condensed(hazards, "other places"):
         console.note(hazard)

@@ -54,12 +54,17 @@ def by_place(model: Any, network: IntegerNetwork, batches: Sequence[np.ndarray])
     }
 
 
-def condensed(hazards: Iterable[str]) -> list[str]:
-    """Hazards that differ in their numbers only, such as those of each channel, as the first of them with a count."""
+def condensed(hazards: Iterable[str], others: str = "more like it") -> list[str]:
+    """Hazards that differ in their numbers only, such as those of each channel, as the first of them with a count.
+
+    Parameters
+    ----------
+    others : how those that are not shown are called
+    """
     alike: dict[str, list[str]] = {}
     for hazard in hazards:
         alike.setdefault(re.sub(r"-?\d+", "#", hazard), []).append(hazard)
-    return [same[0] + f" (and {len(same) - 1} more like it)" * (len(same) > 1) for same in alike.values()]
+    return [same[0] + f" (and {len(same) - 1} {others})" * (len(same) > 1) for same in alike.values()]
 
 
 @dataclass
