@@ -30,7 +30,7 @@ from intsim.prepare.transforms import (
 )
 from intsim.schemes.step import Step
 
-__all__ = ["FAMILIES", "balance_scores", "first_factors", "prepare", "rotated", "smoothed"]
+__all__ = ["FAMILIES", "balance_scores", "first_factors", "prepare", "rotated", "smoothed", "with_outliers"]
 
 FAMILIES = ("qkv", "qkt", "out", "fc1", "x1x2", "fc2")
 """I-LLM's families of factors, in the order in which they are applied; see :mod:`intsim.prepare.transforms`."""
@@ -150,6 +150,28 @@ def rotated(model: Llama, matrix: np.ndarray) -> Llama:
         head=head.astype(np.float32),
         norm=np.ones_like(model.norm),
     )
+
+
+def with_outliers(model: Llama, count: int = 4, factor: float = 40.0, seed: int = 0) -> Llama:
+    """The model with large values in a few channels of what its linear layers read.
+
+    Large language models have such channels, small ones do not; smoothing is made for them. The logits stay: the
+    weights that read a channel become as much smaller.
+
+    Parameters
+    ----------
+    count : channels behind each norm and behind each gated activation
+    factor : how much larger their values become
+    """
+    rng = np.random.default_rng(seed)
+    size, inner = model.words.shape[1], len(model.blocks[0].alpha)
+
+    def some(channels: int) -> np.ndarray:
+        found = np.ones(channels)
+        found[rng.choice(channels, count, replace=False)] = 1 / factor
+        return found
+
+    return smoothed(model, [{"qkv": some(size), "fc1": some(size), "fc2": some(inner)} for _ in model.blocks])
 
 
 def balance_scores(model: Llama, samples: Sequence[np.ndarray]) -> list[np.ndarray]:

@@ -10,24 +10,12 @@ from intsim.measure.network import with_bits
 from intsim.models import IntegerLlama
 from intsim.models.real.llama import made_up
 from intsim.prepare import fsbr
-from intsim.prepare.llama import FAMILIES, first_factors, smoothed
+from intsim.prepare.llama import FAMILIES, first_factors, smoothed, with_outliers
 from intsim.schemes import Step, illm
 
 CONFIG = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4}
 MODEL = made_up({**CONFIG, "vocab_size": 60, "num_key_value_heads": 2, "max_position_embeddings": 32})
 SAMPLES = [np.random.default_rng(n).integers(0, 60, (2, 16)) for n in range(3)]
-
-
-def with_outliers():
-    """The same function with large values in a few channels, as large language models have them."""
-    rng = np.random.default_rng(1)
-
-    def spread(size):
-        factors = np.ones(size)
-        factors[rng.choice(size, 3, replace=False)] = 1 / 40
-        return factors
-
-    return smoothed(MODEL, [{"qkv": spread(32), "fc1": spread(32), "fc2": spread(48)} for _ in MODEL.blocks])
 
 
 def noise(model, bits="w4a4"):
@@ -37,8 +25,10 @@ def noise(model, bits="w4a4"):
 
 
 def test_smoothing_recovers_what_large_channels_cost_at_four_bits():
-    worse = with_outliers()
+    worse = with_outliers(MODEL)
     np.testing.assert_allclose(worse(SAMPLES[0]), MODEL(SAMPLES[0]), atol=2e-4)
+    larger = worse.real(SAMPLES[0])["1.norm1"] / MODEL.real(SAMPLES[0])["1.norm1"]
+    np.testing.assert_allclose(np.sort(larger, axis=-1), [[[*[1.0] * 28, *[40.0] * 4]] * 16] * 2, rtol=1e-2)
     step = Step.of("smooth", strength="1/2")
     better = smoothed(worse, first_factors(worse, step, SAMPLES))
     assert noise(worse) > 2 * noise(better)
@@ -64,7 +54,7 @@ def test_learning_lowers_the_error_of_every_block_or_says_that_torch_is_missing(
             fsbr.learn(MODEL, SAMPLES)
         return
     seen = []
-    model = with_outliers()
+    model = with_outliers(MODEL)
     factors = fsbr.learn(model, SAMPLES, steps=8, rate=0.05, progress=lambda *found: seen.append(found))
     assert all(after < before for _, before, after in seen)
     assert all(sorted(block) == sorted(FAMILIES) for block in factors)
