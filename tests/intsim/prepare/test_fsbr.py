@@ -32,7 +32,7 @@ def test_smoothing_recovers_what_large_channels_cost_at_four_bits():
     step = Step.of("smooth", strength="1/2")
     better = smoothed(worse, first_factors(worse, step, SAMPLES))
     assert noise(worse) > 2 * noise(better)
-    assert noise(worse, "w8a8") < 0.05
+    assert noise(worse, "w8a8") < noise(worse) / 4  # eight bits have room for them
 
 
 def test_factors_are_stored_and_read_back(tmp_path):
