@@ -14,7 +14,17 @@ from numba.extending import intrinsic
 
 from intsim.kernels.machine import Route, route
 
-__all__ = ["HAS_TILES", "STEP_WORDS", "TILE_ROWS", "configure_tiles", "emit_block", "release_tiles", "tile_block"]
+__all__ = [
+    "HAS_TILES",
+    "STEP_WORDS",
+    "TILE_ROWS",
+    "call_tiles",
+    "configure_tiles",
+    "emit_block",
+    "emit_or_trap",
+    "release_tiles",
+    "tile_block",
+]
 
 TILE_ROWS = 16
 STEP_WORDS = 16  # of 32 bits: what a row of a tile holds, and the rows of B that go with it
@@ -32,12 +42,21 @@ def _call(builder, name, *args):
     builder.call(fn, args)
 
 
-def _emit(builder, emit, *args):
+def emit_or_trap(builder, emit, *args):
     """What `emit` emits; a trap where the processor has no tiles, so that the code around it can be compiled."""
     if HAS_TILES:
         emit(builder, *args)
     else:
         builder.call(builder.module.declare_intrinsic("llvm.trap", (), ir.FunctionType(_VOID, [])), [])
+
+
+def call_tiles(builder, name, *args):
+    """An instruction of tiles: numbers are tiles, values are strides, or the address before them or alone."""
+    values = [ir.Constant(_I8, arg) if isinstance(arg, int) else arg for arg in args]
+    for i, arg in enumerate(args):
+        if not isinstance(arg, int) and not any(isinstance(earlier, ir.Value) for earlier in args[:i]):
+            values[i] = builder.inttoptr(arg, _BYTES)
+    _call(builder, name, *values)
 
 
 def _tile(number):
@@ -103,7 +122,7 @@ def tile_block(typingctx, unsigned, rows, columns, a, a_stride, b, b_stride, col
     signature = types.void(unsigned, rows, columns, *[types.intp] * 8)
 
     def codegen(context, builder, signature, args):
-        _emit(builder, emit_block, *chosen, args[3:])
+        emit_or_trap(builder, emit_block, *chosen, args[3:])
         return context.get_dummy_value()
 
     return signature, codegen
@@ -127,7 +146,7 @@ def configure_tiles(typingctx):
     """Eight tiles of 16 rows by 64 bytes, for this thread."""
 
     def codegen(context, builder, signature, args):
-        _emit(builder, emit_configuration)
+        emit_or_trap(builder, emit_configuration)
         return context.get_dummy_value()
 
     return types.void(), codegen
@@ -138,7 +157,7 @@ def release_tiles(typingctx):
     """Give the tiles' state back."""
 
     def codegen(context, builder, signature, args):
-        _emit(builder, _call, "tilerelease")
+        emit_or_trap(builder, _call, "tilerelease")
         return context.get_dummy_value()
 
     return types.void(), codegen

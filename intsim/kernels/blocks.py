@@ -15,6 +15,8 @@ from numba import types
 from numba.extending import intrinsic
 
 from intsim.exact import compiled, kernel
+from intsim.kernels.amx import HAS_TILES, TILE_ROWS
+from intsim.kernels.block_tiles import LONGEST_GROUP, TOGETHER, configuration, multiply_in_tiles
 from intsim.kernels.dots import A_UNSIGNED, ELEMENT, LANES, ROWS, VECTORS, WORDS, dot_tile
 from intsim.kernels.gemm import Limb, pack_bytes
 from intsim.kernels.machine import Route, route
@@ -36,7 +38,12 @@ TO_NEG, TO_ZERO, TIES_TO_POS, TIES_AWAY, TIES_TO_EVEN = (int(mode) for mode in R
 
 
 def multiply_blocks(
-    unit: Any, a: np.ndarray, a_exponents: np.ndarray, b: np.ndarray, b_exponents: np.ndarray
+    unit: Any,
+    a: np.ndarray,
+    a_exponents: np.ndarray,
+    b: np.ndarray,
+    b_exponents: np.ndarray,
+    out: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> tuple[np.ndarray, np.ndarray] | None:
     """Sums and exponents of ``a @ b.T`` as :class:`~intsim.linear.BlockMatmul` returns them, or None.
 
@@ -50,33 +57,61 @@ def multiply_blocks(
         return None
     if any(v.dtype != np.int8 and (int(v.min()) < -128 or int(v.max()) > 127) for v in (a, b)):
         return None
-    (rows, depth), columns = a.shape, len(b)
-    packed = pack_bytes(Limb(b.astype(np.int8, copy=False).T))
-    panels = -(-packed.panels.shape[0] // VECTORS) * VECTORS
-    whole = aligned((panels, *packed.panels.shape[1:]), np.int32)
-    whole[: len(packed.panels)] = packed.panels
-    blocks = a_exponents.shape[1]
-    flip = 0x80 if A_UNSIGNED else 0
-    words = aligned((-(-rows // ROWS) * ROWS, 4 * packed.panels.shape[1]), np.uint8)
-    np.bitwise_xor(a.astype(np.int8, copy=False).view(np.uint8), np.uint8(flip), out=words[:rows, :depth])
-    starts = np.zeros((blocks, panels * LANES), dtype=np.int32)
-    if flip:
-        edges = np.arange(0, depth, group)
-        starts[:, :columns] = -128 * np.add.reduceat(b, edges, axis=1, dtype=np.int32).T
-    left = np.zeros((len(words), blocks), dtype=np.int32)
-    right = np.zeros((blocks, panels * LANES), dtype=np.int32)
+    rows, columns, blocks = len(a), len(b), a_exponents.shape[1]
+    grain, width = (TILE_ROWS, LANES) if HAS_TILES and group <= LONGEST_GROUP else (ROWS, _WIDTH)
+    tall = -(-rows // grain) * grain
+    panels = _panels(b, -(-columns // width) * width // LANES, group // 4 * blocks)
+    left = np.zeros((tall, blocks), dtype=np.int32)
+    right = np.zeros((blocks, panels.shape[0] * LANES), dtype=np.int32)
     left[:rows], right[:, :columns] = a_exponents, b_exponents.T
-    y, exponent = np.empty((rows, columns), dtype=np.int64), np.empty((rows, columns), dtype=np.int16)
+    if out is None:
+        out = np.empty((rows, columns), dtype=np.int64), np.empty((rows, columns), dtype=np.int16)
+    y, exponent = out
+    flip = 0x80 if A_UNSIGNED and grain == ROWS else 0
+    words = _bytes(a, flip, tall, 4 * panels.shape[1])
+    starts = np.zeros((blocks, right.shape[1]), dtype=np.int32)
+    if flip:
+        edges = np.arange(0, a.shape[1], group)
+        starts[:, :columns] = -128 * np.add.reduceat(b, edges, axis=1, dtype=np.int32).T
+    tiles = configuration(group // 4)
 
     def work(first: int, last: int) -> None:
+        if grain == TILE_ROWS:
+            compiled(multiply_in_tiles)(
+                tiles, words[first:], left[first:], panels, right, group // 4, int(unit.rounding),
+                room("block_tiles", (2 + TOGETHER, TILE_ROWS, LANES), np.int32), unit.lsb, y[first:last],
+                exponent[first:last],
+            )  # fmt: skip
+            return
         rooms = room("block_tiles", (3, ROWS, _WIDTH), np.int32)
         compiled(multiply_tile_rows)(
-            words[first:], left[first:], whole, right, starts, group // 4, depth, int(unit.rounding), rooms,
+            words[first:], left[first:], panels, right, starts, group // 4, a.shape[1], int(unit.rounding), rooms,
             unit.lsb, y[first:last], exponent[first:last],
         )  # fmt: skip
 
-    in_parts(work, rows, ROWS, rows * columns * blocks > _PARALLEL)
+    in_parts(work, rows, grain, rows * columns * blocks > _PARALLEL)
     return y, exponent
+
+
+def _panels(b: np.ndarray, count: int, steps: int) -> np.ndarray:
+    """B ``(N, K)`` in at least so many panels of at least so many words, zeros where there is nothing."""
+    packed = pack_bytes(Limb(b.astype(np.int8, copy=False).T)).panels
+    if packed.shape[0] >= count and packed.shape[1] >= steps:
+        return packed
+    whole = aligned((count, max(steps, packed.shape[1]), LANES), np.int32)
+    whole[...] = 0
+    whole[: len(packed), : packed.shape[1]] = packed
+    return whole
+
+
+def _bytes(a: np.ndarray, flip: int, rows: int, width: int) -> np.ndarray:
+    """A as bytes, its rows at least so many and so long; what stands behind them meets zeros of B."""
+    narrow = a.astype(np.int8, copy=False)
+    if flip == 0 and narrow.shape == (rows, width) and narrow.flags.c_contiguous:
+        return narrow.view(np.uint8)
+    words = room("block_rows", (rows, width), np.uint8)
+    np.bitwise_xor(narrow.view(np.uint8), np.uint8(flip), out=words[: len(a), : a.shape[1]])
+    return words
 
 
 @kernel

@@ -161,12 +161,15 @@ class BlockMatmul(Parameters):
         """Exponent of a block sum's unit when both shared exponents are 0."""
         return sum(1 - fmt.magnitude - fmt.delta for fmt in (self.a, self.b))
 
-    def __call__(self, a: Blocks, b: Blocks) -> tuple[np.ndarray, np.ndarray]:
+    def __call__(
+        self, a: Blocks, b: Blocks, out: tuple[np.ndarray, np.ndarray] | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Sums and exponents of ``a @ b.T``: the real result is ``y * 2**exponent``.
 
         Parameters
         ----------
         a : (m, K); b : (n, K), both with blocks along their last axis
+        out : where sums and exponents go, of their dtypes and shape, C-contiguous
 
         Returns
         -------
@@ -182,11 +185,13 @@ class BlockMatmul(Parameters):
             raise IntsimError(
                 f"the shared axes have {k} and {b.mantissas.shape[1]} elements, at most {self.max_k}; make them equal"
             )
-        fast = self._by_kernel(a, b)
+        shape = a.mantissas.shape[0], b.mantissas.shape[0]
+        if out is not None:
+            _check_out(out, shape)
+        fast = self._by_kernel(a, b, out)
         if fast is not None:
             return fast
-        y = np.empty((a.mantissas.shape[0], b.mantissas.shape[0]), dtype=np.int64)
-        exponent = np.empty(y.shape, dtype=np.int64)
+        y, exponent = np.empty((2, *shape), dtype=np.int64)
         run(
             block_matmul,
             a.mantissas.astype(np.int64),
@@ -203,9 +208,15 @@ class BlockMatmul(Parameters):
             y,
             exponent,
         )
-        return y, (exponent + self.lsb + (self.a.lo + self.b.lo if self.exact else 0)).astype(np.int16)
+        exponent = (exponent + self.lsb + (self.a.lo + self.b.lo if self.exact else 0)).astype(np.int16)
+        if out is None:
+            return y, exponent
+        out[0][...], out[1][...] = y, exponent
+        return out
 
-    def _by_kernel(self, a: Blocks, b: Blocks) -> tuple[np.ndarray, np.ndarray] | None:
+    def _by_kernel(
+        self, a: Blocks, b: Blocks, out: tuple[np.ndarray, np.ndarray] | None = None
+    ) -> tuple[np.ndarray, np.ndarray] | None:
         """Sums and exponents where operators run compiled and a kernel covers these formats."""
         if not is_compiled() or a.mantissas.size * len(b.mantissas) < _KERNEL_SIZE:
             return None
@@ -217,11 +228,20 @@ class BlockMatmul(Parameters):
             else blocks.mantissas
             for fmt, blocks in ((self.a, a), (self.b, b))
         )
-        return multiply_blocks(self, left, a.exponents, right, b.exponents)
+        return multiply_blocks(self, left, a.exponents, right, b.exponents, out)
 
     def decode(self, y: Any, exponent: Any) -> np.ndarray:
         """The real values of what the product returns, float64."""
         return np.ldexp(np.asarray(y).astype(np.float64), np.asarray(exponent))
+
+
+def _check_out(out: tuple[np.ndarray, np.ndarray], shape: tuple[int, int]) -> None:
+    """Sums and exponents of a product must have a place for every element."""
+    for place, dtype in zip(out, (np.int64, np.int16), strict=True):
+        if place.shape != shape or place.dtype != dtype or not (place.flags.c_contiguous and place.flags.writeable):
+            raise IntsimError(
+                f"out holds int64 and int16 of {shape}, C-contiguous and writeable; got {place.dtype} {place.shape}"
+            )
 
 
 @exact

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from intsim.errors import IntsimError
 from intsim.exact import plain
 from intsim.formats import blockfp
 from intsim.formats.blockfp import BFP, DBFP, Blocks
@@ -23,6 +24,8 @@ FORMATS = [
     (DBFP(5, 16, 75, -20, 20, 2, signed=True), DBFP(4, 16, 75, -3, 5, 1, signed=True)),
     (DBFP(5, 4), DBFP(6, 4, signed=True)),
     (DBFP(7, 4), DBFP(7, 4, signed=True)),
+    (BFP(8, 64), BFP(8, 64)),
+    (BFP(8, 128), BFP(7, 128)),
 ]
 
 
@@ -80,6 +83,27 @@ def test_large_products_use_threads_and_unbounded_integers_agree(exact, monkeypa
         again = unit(a, b)
     np.testing.assert_array_equal(y, again[0])
     np.testing.assert_array_equal(exponent, again[1])
+
+
+def test_results_go_where_they_are_wanted():
+    fmt, rng = BFP(8, 16), np.random.default_rng(4)
+    for rows, columns, kernel_size in ((40, 50, 0), (3, 2, 1 << 62)):
+        a, b = drawn(fmt, rows, 64, rng, 4), drawn(fmt, columns, 64, rng, 4)
+        unit = BlockMatmul(fmt, fmt, max_k=64)
+        out = np.empty((rows, columns), dtype=np.int64), np.empty((rows, columns), dtype=np.int16)
+        held, block_dot._KERNEL_SIZE = block_dot._KERNEL_SIZE, kernel_size
+        try:
+            expected, found = unit(a, b), unit(a, b, out)
+        finally:
+            block_dot._KERNEL_SIZE = held
+        assert found[0] is out[0]
+        assert found[1] is out[1]
+        for mine, theirs in zip(found, expected, strict=True):
+            np.testing.assert_array_equal(mine, theirs)
+        with pytest.raises(IntsimError, match="out holds int64 and int16"):
+            unit(a, b, out=(out[1], out[0]))
+        with pytest.raises(IntsimError, match="out holds int64 and int16"):
+            unit(a, b, out=(out[0].T, out[1]))
 
 
 QUANTISED = [BFP(8, 32), BFP(8, 5, lo=-3, hi=4), BFP(5, 16, lo=-20, hi=40), BFP(2, 3), DBFP(7, 8, 100, -10, 30, 0)]
