@@ -62,7 +62,7 @@ def page(results: Results, name: str) -> str:
         front=len(best),
         name=name,
         tools=", ".join(f"{tool} {version}" for tool, version in hardware.items()),
-        table=table([*results.varied, *_COLUMNS], [_row(point, results.varied) for point in best]),
+        table=_front(results, best),
         effects=_effects(results),
     )
 
@@ -83,24 +83,43 @@ def command(results: Results) -> str:
     return " ".join([*words, "-o", "sweep/"])
 
 
-def _row(point: Point, varied: Sequence[str]) -> list[str]:
-    figures = [point.figures[name] for name in _COLUMNS]
-    return [
-        *(str(point.settings[n]) for n in varied),
-        *(f"{v:,}" if isinstance(v, int) else f"{v:.3g}" for v in figures),
-    ]
+def _columns(results: Results) -> dict[str, list[str]]:
+    """The settings that vary, as text per point; settings that go together are one."""
+    found: dict[str, list[str]] = {}
+    for name in results.varied:
+        cells = [str(point.settings[name]) for point in results.points]
+        together = next((other for other, column in found.items() if column == cells), None)
+        if together is None:
+            found[name] = cells
+        else:
+            found[f"{together},{name}"] = found.pop(together)
+    return found
+
+
+def _front(results: Results, best: Sequence[Point]) -> str:
+    columns = _columns(results)
+    rows = []
+    for point in best:
+        at = results.points.index(point)
+        settings = [cells[at] for cells in columns.values()]
+        rows.append([*settings, *(_short(point.figures[name]) for name in _COLUMNS)])
+    return table([*columns, *_COLUMNS], rows)
 
 
 def _effects(results: Results) -> str:
     """For each setting, the mean of some figures over all points with each of its values."""
     rows = []
-    for name in results.varied:
-        for value in dict.fromkeys(str(point.settings[name]) for point in results.points):
-            group = [p.figures for p in results.points if p.error is None and str(p.settings[name]) == value]
-            means = [sum(f[axis] for f in group) / len(group) for axis in (*AXES, "nand2")]
-            rows.append([f"{name} = {value}", str(len(group)), *(f"{mean:.3g}" for mean in means)])
+    for name, cells in _columns(results).items():
+        for value in dict.fromkeys(cells):
+            group = [p.figures for p, cell in zip(results.points, cells, strict=True) if cell == value]
+            means = [sum(figures[axis] for figures in group) / len(group) for axis in (*AXES, "nand2")]
+            rows.append([f"{name} = {value}", str(len(group)), *map(_short, means)])
     head = ["setting", "points", *(f"mean of {LABELS[axis]}" for axis in (*AXES, "nand2"))]
     return table(head, rows)
+
+
+def _short(value: float) -> str:
+    return f"{value:,.0f}" if isinstance(value, int) or value >= 100 else f"{value:.3g}"
 
 
 def to_json(results: Results) -> str:

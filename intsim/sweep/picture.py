@@ -110,9 +110,12 @@ def _panel(
     place: Axes, shown: Sequence[Point], best: Sequence[Point], error: str, cost: str, varied: Sequence[str]
 ) -> None:
     colour, marker = _encodings(shown, varied)
+    alike: dict[tuple[str, str], list[tuple[float, float]]] = {}
     for point in shown:
-        x, y = point.numbers[cost], point.numbers[error]
-        place.scatter(x, y, s=26, color=colour(point), marker=marker(point), alpha=0.75, linewidths=0, zorder=2)
+        alike.setdefault((colour(point), marker(point)), []).append((point.numbers[cost], point.numbers[error]))
+    for (look, shape), places in alike.items():
+        across, up = zip(*places, strict=True)
+        place.scatter(across, up, s=26, color=look, marker=shape, alpha=0.75, linewidths=0, zorder=2)
     figures = [point.numbers for point in shown]
     flat = np.array([[figures[i][cost], figures[i][error]] for i in front(figures, [error, cost])])
     if len(flat) > 1:
@@ -121,9 +124,8 @@ def _panel(
         place.step(flat[:, 0], flat[:, 1], where=where, color=_LINE, linewidth=1.2, alpha=0.8, zorder=1)
     _scale(place.xaxis, place.set_xscale, [found[cost] for found in figures])
     _scale(place.yaxis, place.set_yscale, [found[error] for found in figures])
-    for point in best:
-        x, y = point.numbers[cost], point.numbers[error]
-        place.scatter(x, y, s=70, facecolors="none", edgecolors=_LINE, linewidths=1.3, zorder=3)
+    x, y = ([point.numbers[axis] for point in best] for axis in (cost, error))
+    place.scatter(x, y, s=70, facecolors="none", edgecolors=_LINE, linewidths=1.3, zorder=3)
     arrow = "  (more is better)" if cost in LARGER_IS_BETTER else ""
     place.set_xlabel(LABELS.get(cost, cost) + arrow)
     place.grid(alpha=0.2, which="both")
