@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import pickle
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -90,10 +91,13 @@ class Sweep:
         UnknownName
             Neither the recipe nor the hardware takes a setting of this name.
         IntsimError
-            The folder holds another sweep; no cluster at this address; a worker died.
+            The folder holds another sweep; no cluster at this address; a worker died; the recipe is made of what
+            other processes cannot be given, such as a function inside another.
         """
         variants = list(self._variants())
         self._check(variants)
+        if workers > 1 and scheduler is None:
+            _check_that_it_travels(self.recipe, self.hardware)
         with opened(folder, self.head) as journal:
             measured = None if self.hardware is None else plain(self.hardware.identity())
             ledger = Ledger(journal, hardware=measured, retry=retry)
@@ -138,6 +142,16 @@ def _somewhere(count: int, scheduler: str | None) -> AbstractContextManager[work
     if count < 1:
         raise IntsimError(f"{count} workers cannot work; give at least 1")
     return workers.here() if count == 1 else workers.processes(count)
+
+
+def _check_that_it_travels(*parts: Any) -> None:
+    """Refuse what other processes cannot be given, before the work begins."""
+    try:
+        pickle.dumps(parts)
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        raise IntsimError(
+            f"other processes cannot be given this ({error}); define it at the top of a module, or use one worker"
+        ) from None
 
 
 def _read(value: Any) -> Any:

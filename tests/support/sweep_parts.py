@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from intsim.formats import Fixed
 from intsim.tables import NLI
 from intsim.unit import Unit
 
-__all__ = ["Counted", "delayed", "stubborn", "table"]
+__all__ = ["Counted", "delayed", "mortal", "stubborn", "table"]
 
 
 @dataclass(frozen=True)
@@ -60,4 +61,11 @@ def stubborn(marker: str, bins: int) -> NLI:
     """A table; with 4 bins it fails until there is a file `marker`."""
     if bins == 4 and not os.path.exists(marker):
         raise OSError("the disk is away")
+    return table(4, bins)
+
+
+def mortal(marker: str, bins: int) -> NLI:
+    """A table; with 3 bins the process is killed, unless there is a file `marker`."""
+    if bins == 3 and not os.path.exists(marker):
+        os.kill(os.getpid(), signal.SIGKILL)
     return table(4, bins)

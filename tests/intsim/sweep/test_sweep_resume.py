@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from sweep_parts import Counted, delayed, table
+from sweep_parts import Counted, delayed, mortal, table
 
 from intsim.errors import IntsimError
 from intsim.sweep import Made, Sweep
@@ -60,6 +60,30 @@ def test_a_dask_cluster_finds_the_same(tmp_path, reference):
     rest = (tmp_path / "rest").read_text().splitlines()
     assert len(rest) == 6
     assert all("'stages': 6" in line for line in rest)
+
+
+def test_what_other_processes_cannot_be_given(tmp_path):
+    def local(bins):
+        return table(4, bins)
+
+    with pytest.raises(IntsimError, match="define it at the top of a module, or use one worker"):
+        Sweep(Made(local), {"bins": [2]}).run(tmp_path / "a", workers=2)
+    assert not (tmp_path / "a").exists()
+    assert Sweep(Made(local), {"bins": [2]}).run(tmp_path / "a").failed == ()
+
+
+def test_a_worker_that_dies_is_told_and_the_sweep_continues(tmp_path):
+    sweep = Sweep(Made(mortal), {"bins": [2, 3, 4]}, {"marker": str(tmp_path / "marker")})
+    with pytest.raises(IntsimError, match="a worker process ended unasked"):
+        sweep.run(tmp_path / "s", workers=2)
+    (tmp_path / "marker").touch()
+    assert sweep.run(tmp_path / "s", workers=2).failed == ()
+
+
+def test_without_dask_the_message_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(IntsimError, match=r"pip install 'intsim\[dask\]'"):
+        Sweep(Made(table), {"bins": [2]}, {"intervals": 4}).run(tmp_path, scheduler="tcp://127.0.0.1:1")
 
 
 def test_no_scheduler_there(tmp_path, monkeypatch):
