@@ -69,6 +69,14 @@ _ALL = [
     _rows("table16", "table16", "16-bit GELU", 4),
     _rows("table8", "table8", "8-bit sigmoid", 2),
     Case("emulate", "requantise 1 M values (libraries that emulate)", "emulate", (1 << 20,), "copy", 5 << 20),
+    Case(
+        "emulate_softmax",
+        "softmax of 1024 rows of 1024 (libraries that emulate)",
+        "emulate_softmax",
+        (1024, 1024),
+        "copy",
+        5 << 20,
+    ),
     Case("emulate_gemm", "int8 product 256^3 (libraries that emulate)", "emulate_gemm", (256,) * 3, "vnni", 2 << 24),
 ]
 

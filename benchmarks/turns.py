@@ -27,6 +27,7 @@ LIBRARIES = {
     "fxpmath_emulation": "fxpmath",
     "brevitas_emulation": "Brevitas",
     "torchao_blocks": "torchao",
+    "ivit_emulation": "I-ViT's operators",
 }
 
 
