@@ -94,7 +94,7 @@ def _moved(register: Register, base: int) -> Register:
 
 
 def markdown() -> str:
-    """The map of a row unit with two ports of one word, elements through registers, as a table."""
+    """The map of a row unit, elements through registers, as a table."""
     from intsim.nonlinear.softmax import DIClippedSoftmax
 
     return shell_map(DIClippedSoftmax(241, 12), data=True).markdown()
