@@ -2,7 +2,7 @@
 
 ::
 
-    python -m hdl.engine.table [--seeds 3]
+    python -m hdl.engine.table [--lanes 1 4 16] [--seeds 1]
 
 measures the cost (about half an hour) and keeps it in ``cost.json`` beside this file, with the digest of the RTL it was
 measured on; the page shows what is kept there, and the tests assert that the RTL is still the same.
@@ -28,7 +28,7 @@ __all__ = ["DEVICES", "KEPT", "cost_table", "digest", "main", "markdown"]
 KEPT = Path(__file__).with_name("cost.json")
 
 DEVICES = {1: "LFE5U-25F", 4: "LFE5U-25F", 16: "LFE5U-85F"}
-"""Lanes -> the smallest ECP5 that holds the engine of default dimensions."""
+"""Lanes -> an ECP5 that holds the engine of default dimensions."""
 
 
 def markdown() -> str:
@@ -59,7 +59,7 @@ def cost_table() -> str:
 
 
 def _kept() -> dict[str, dict[str, Any]]:
-    return json.loads(KEPT.read_text(encoding="utf-8"))
+    return json.loads(KEPT.read_text(encoding="utf-8")) if KEPT.exists() else {}
 
 
 def measure(lanes: int, seeds: int) -> dict[str, Any]:
@@ -73,10 +73,12 @@ def measure(lanes: int, seeds: int) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--seeds", type=int, default=3, help="placements; Fmax is their median")
-    seeds = parser.parse_args().seeds
-    figures = {str(lanes): measure(lanes, seeds) for lanes in DEVICES}
-    write_text(KEPT, json.dumps(figures, indent=1) + "\n")
+    parser.add_argument("--lanes", type=int, nargs="+", choices=DEVICES, default=list(DEVICES))
+    parser.add_argument("--seeds", type=int, default=1, help="placements; Fmax is their median")
+    arguments = parser.parse_args()
+    for lanes in arguments.lanes:
+        figures = {**_kept(), str(lanes): measure(lanes, arguments.seeds)}
+        write_text(KEPT, json.dumps(dict(sorted(figures.items(), key=lambda item: int(item[0]))), indent=1) + "\n")
     print(cost_table())
 
 
