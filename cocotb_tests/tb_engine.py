@@ -145,7 +145,7 @@ async def a_bank_is_loaded_while_rows_of_the_other_pass(dut):
     driver = await open_driver(master, tb.unit)
     await program(driver, 1, "tanh", Mode.TABLE)
     tb.expect(driver.engine)
-    codes = np.random.default_rng(5).integers(-20_000, 20_000, (20, 200)).astype(np.int16)
+    codes = np.random.default_rng(5).integers(-20_000, 20_000, (15 * tb.inputs.lanes, 200)).astype(np.int16)
     sending = cocotb.start_soon(tb.send([codes]))
     await bridge(driver.load)(0, stored_bank("sigmoid"))
     assert not sending.done(), "the bank was loaded after the rows, not while they passed"
