@@ -81,7 +81,7 @@ class Ledger:
     def point(self, variant: Variant) -> Point:
         """A finished variant."""
         settings = {**plain(variant.settings), **plain(variant.options)}
-        made, cost = self.design_of(variant), self.cost_of(variant) if self._hardware else {"figures": {}}
+        made, cost = self.design_of(variant), self.cost_of(variant) if self._hardware is not None else {"figures": {}}
         assert made is not None
         if "error" in made:
             return Point(settings, {}, None, made["error"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from typing import Any, Protocol
@@ -57,7 +58,7 @@ def accuracy(unit: Unit, real: Callable[..., Any] | None = None) -> dict[str, An
     """Errors against the real function (none where none is known), and words of its tables (none where there are none).
 
     ``error`` and ``max_error`` in real units, ``mean_relative``, ``max_relative``, ``mean_lsb``, ``max_lsb``,
-    ``correctly_rounded``, as :class:`intsim.measure.Accuracy` has them; ``words``.
+    ``correctly_rounded``, as :class:`intsim.measure.Accuracy` has them; ``words``. What is not finite is left out.
     """
     figures: dict[str, Any] = {}
     try:
@@ -75,7 +76,7 @@ def accuracy(unit: Unit, real: Callable[..., Any] | None = None) -> dict[str, An
             "correctly_rounded": found.correctly_rounded,
         }
     figures["words"] = words(unit) or None
-    return {name: value for name, value in figures.items() if value is not None}
+    return {name: value for name, value in figures.items() if value is not None and math.isfinite(value)}
 
 
 def words(unit: Unit) -> int:
