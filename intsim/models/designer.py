@@ -89,12 +89,15 @@ class Designer:
         str
             The place that linear layers read.
         """
-        bits, has_steps = self.scheme.bits, bool(self.scheme.steps)
-        if bits.identity <= bits.activation and not has_steps:
-            self.norm(place, pair, eps, source)
-            return place
-        self.scales[place] = float(self.ranges[place].scale(bits.identity))
-        self.norm(place, pair, eps, source, bits.identity)
+        bits = self.scheme.bits
+        wide = bits.identity
+        if wide <= bits.activation:
+            if not self.scheme.steps:
+                self.norm(place, pair, eps, source)
+                return place
+            wide = bits.residual  # a scale per channel gains nothing behind the rounding to one scale
+        self.scales[place] = float(self.ranges[place].scale(wide))
+        self.norm(place, pair, eps, source, wide)
         if not readers:
             return place
         narrow = place + NARROW
