@@ -19,8 +19,10 @@ from intsim.kernels.spans import GROUP, REACH, gather_span, scale_span, scale_up
 from intsim.kernels.threads import in_parts
 from intsim.nonlinear.exp import shift_exp
 from intsim.nonlinear.softmax_rows import INT32_MAX
+from intsim.rounding import TIES_TO_POS, shift_round
+from intsim.tables.range_reduced import normal_reciprocal
 
-__all__ = ["ibert_softmax", "shiftmax"]
+__all__ = ["ibert_softmax", "qans_softmax", "shiftmax"]
 
 _LONGEST = 1 << 16  # words of a table
 TABLE, IVIT, TVM = range(3)
@@ -46,6 +48,31 @@ def ibert_softmax(
 ) -> dict[str, np.ndarray] | None:
     """:class:`~intsim.nonlinear.softmax.IBertSoftmax`: ``2**32 // sum`` of 16-bit exponentials."""
     return _softmax_by_table(unit, columns, given, -unit.x0 * 30 + 1, 1 << 32, False, "e16")
+
+
+def qans_softmax(
+    unit: Any, columns: tuple[np.ndarray, ...], given: dict[str, np.ndarray]
+) -> dict[str, np.ndarray] | None:
+    """:class:`~intsim.nonlinear.qans.QANSSoftmax`: quantiser and table are one table of distances."""
+    x = columns[0]
+    last = ((2 * unit.top + 1) << unit.shift) // (2 * unit.multiplier) + 2  # here the quantiser has its last code
+    if x.dtype == np.uint32 or x.dtype.itemsize > 4 or x.shape[1] * int(unit.words.max()) >> 46:
+        return None
+    table = _table_of(unit, last, "e")
+    if table is None:
+        return None
+    valid = columns[1] if len(columns) > 1 else np.empty((len(x), 0), dtype=np.uint8)
+    out = given.get("y")
+    if out is None:
+        out = aligned(x.shape, unit.outputs["y"].dtype)
+    constants = (table, int(table.max()), *unit.factor.constants(), unit.out_bits, int(unit.rounding))
+
+    def work(first: int, stop: int) -> None:
+        powers, part = room("powers", (x.shape[1],), np.uint32), slice(first, stop)
+        compiled(normal_rows)(x[part], valid[part], *constants, powers, out[part])
+
+    in_parts(work, len(x), 1, x.size > _PARALLEL)
+    return {"y": out}
 
 
 def _softmax_by_table(
@@ -117,33 +144,10 @@ def softmax_rows(x, valid, form, table, x0, n, largest, numerator, limited, shif
     rows, columns = x.shape
     masked = valid.shape[1] > 0
     whole = columns // LANES * LANES
-    piece = max(((1 << 32) - 1) // largest, 1) * LANES  # as many powers as add up within 32 bits per lane
     for i in range(rows):
         row, result, mark = x[i], out[i], valid[i]
-        top = row_top(row, mark, masked)
         following = x.strides[0] if i + 1 < rows else 0
-        total = np.int64(0)
-        for first in range(0, whole, piece):
-            part, count = row[first:], min(piece, whole - first)
-            to = powers.ctypes.data + 4 * first
-            if form == IVIT:
-                total += shift_span(0, part, x0, n, top, to, count, following)
-            elif form == TVM:
-                total += shift_span(1, part, x0, n, top, to, count, following)
-            else:
-                total += gather_span(part, table.size - 1, table.ctypes.data, top, to, count, following)
-        for j in range(whole, columns):
-            if form == TABLE:
-                powers[j] = table[max(min(top - np.int64(row[j]), table.size - 1), 0)]
-            else:
-                _, _, power = shift_exp(min(np.int64(row[j]) - top, 0), x0, n, 62, form == TVM)
-                powers[j] = power
-            total += np.int64(powers[j])
-        if masked:
-            total = np.int64(0)
-            for j in range(columns):
-                powers[j] = powers[j] if mark[j] != 0 else np.uint32(0)
-                total += np.int64(powers[j])
+        total = row_powers(row, mark, masked, form, table, x0, n, largest, following, powers)
         if limited:
             total = min(total, np.int64(INT32_MAX))
         factor = np.int64(numerator // total if total > 0 else 0)
@@ -161,6 +165,57 @@ def softmax_rows(x, valid, form, table, x0, n, largest, numerator, limited, shif
             done = whole
         for j in range(done, columns):
             result[j] = (np.int64(powers[j]) * factor) >> shift
+
+
+@kernel
+def row_powers(row, mark, masked, form, table, x0, n, largest, following, powers):
+    """The exponentials of a row, zero where an element does not count, and their sum."""
+    columns = row.size
+    whole = columns // LANES * LANES
+    piece = max(((1 << 32) - 1) // largest, 1) * LANES  # as many powers as add up within 32 bits per lane
+    top = row_top(row, mark, masked)
+    total = np.int64(0)
+    for first in range(0, whole, piece):
+        part, count = row[first:], min(piece, whole - first)
+        to = powers.ctypes.data + 4 * first
+        if form == IVIT:
+            total += shift_span(0, part, x0, n, top, to, count, following)
+        elif form == TVM:
+            total += shift_span(1, part, x0, n, top, to, count, following)
+        else:
+            total += gather_span(part, table.size - 1, table.ctypes.data, top, to, count, following)
+    for j in range(whole, columns):
+        if form == TABLE:
+            powers[j] = table[max(min(top - np.int64(row[j]), table.size - 1), 0)]
+        else:
+            _, _, power = shift_exp(min(np.int64(row[j]) - top, 0), x0, n, 62, form == TVM)
+            powers[j] = power
+        total += np.int64(powers[j])
+    if masked:
+        total = np.int64(0)
+        for j in range(columns):
+            powers[j] = powers[j] if mark[j] != 0 else np.uint32(0)
+            total += np.int64(powers[j])
+    return total
+
+
+@kernel
+def normal_rows(x, valid, table, largest, bits, words, index_bits, t_bits, out_bits, rounding, powers, out):
+    """Rows of scores with one normalised reciprocal each; exponentials by table, see :func:`softmax_rows`."""
+    masked = valid.shape[1] > 0
+    for i in range(x.shape[0]):
+        result = out[i]
+        following = x.strides[0] if i + 1 < x.shape[0] else 0
+        total = row_powers(x[i], valid[i], masked, TABLE, table, 0, 0, largest, following, powers)
+        factor, exponent = normal_reciprocal(total, bits, words, index_bits, t_bits)
+        shift = exponent - out_bits + 1
+        if rounding == TIES_TO_POS and 0 < shift < 63:
+            half = np.int64(1) << (shift - 1)
+            for j in range(result.size):
+                result[j] = (np.int64(powers[j]) * factor + half) >> shift
+        else:
+            for j in range(result.size):
+                result[j] = shift_round(np.int64(powers[j]) * factor, shift, rounding)
 
 
 @kernel
