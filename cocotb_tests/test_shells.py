@@ -5,12 +5,13 @@ from pathlib import Path
 import pytest
 
 import hdl.bench
-from intsim import Int, catalogue
+from intsim import Fixed, Int, catalogue
 from intsim.engine import Engine
 from intsim.linear.dynamic import DynamicRequantize
 from intsim.nonlinear.activations import IBertGELU
 from intsim.nonlinear.softmax import Shiftmax
 from intsim.requant.conventions import from_scales
+from intsim.tables import NLI, Uniform
 
 HERE = Path(__file__).parent
 UNITS = {
@@ -20,6 +21,10 @@ UNITS = {
     "softmax": Shiftmax(-20, max_row=9, x=Int(8)),
     "dynamic": DynamicRequantize(37, 30, max_row=8, x=Int(32)),  # several outputs, some once a row
     "engine": Engine.design(max_row=6),  # registers of its own behind the shell's
+}
+TABLES = {
+    "nli": NLI.design("silu", x=Fixed(8, 4), y=Fixed(8, 4), intervals=4, bins=4, solver="equal"),
+    "uniform": Uniform.design("tanh", x=Fixed(8, 5), y=Fixed(10, 8), segments=16),
 }
 FAST = {"silu", "dynamic"}
 
@@ -39,3 +44,10 @@ def test_streams_beside_registers():
     results = hdl.bench.run(UNITS["softmax"], HERE / "tb_both.py", shell="both", lanes=2)
     assert len(results.passed) == 1
     assert results.compared > 100
+
+
+@pytest.mark.parametrize("unit", [TABLES["nli"], pytest.param(TABLES["uniform"], marks=pytest.mark.full)])
+def test_words_written_at_run_time(unit):
+    results = hdl.bench.run(unit, HERE / "tb_loadable.py", memory="loadable")
+    assert len(results.passed) == 2
+    assert results.compared == 13_100

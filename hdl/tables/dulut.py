@@ -8,6 +8,7 @@ from amaranth.lib import wiring
 
 from hdl.component import UnitComponent
 from hdl.registry import realises
+from hdl.tables.memory import check_kind
 from hdl.tables.uniform import Uniform
 from intsim import tables
 
@@ -33,6 +34,7 @@ class DULUT(UnitComponent):
 
     def __init__(self, unit: tables.DULUT, *, stages: int = 8, memory: str = "logic"):
         super().__init__(unit)
+        check_kind(memory)
         self._mapper = Uniform(unit.mapper, stages=stages, memory=memory)
         self._values = Uniform(unit.values, stages=stages, memory=memory)
         self.latency = self._mapper.latency + self._values.latency

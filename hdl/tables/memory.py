@@ -1,4 +1,4 @@
-"""Where a unit's table lives: in a block RAM, in gates, or in flip-flops."""
+"""Where a unit's table lives: in a block RAM, in gates, or in flip-flops; and how it is written at run time."""
 
 from __future__ import annotations
 
@@ -6,20 +6,23 @@ from collections.abc import Sequence
 
 from amaranth.hdl import Module, Shape, Signal
 from amaranth.lib import wiring
-from amaranth.lib.memory import Memory, ReadPort
+from amaranth.lib.memory import Memory, ReadPort, WritePort
 from amaranth.lib.wiring import Out
 
 from intsim.errors import UnknownName
 
-__all__ = ["KINDS", "Table", "check_kind"]
+__all__ = ["KINDS", "LOADABLE", "Table", "check_kind"]
 
 KINDS = ("block", "logic", "registers")
+LOADABLE = "loadable"
+"""The fourth kind, of units whose words are registers too: a block RAM with a write port."""
 
 
-def check_kind(kind: str) -> str:
-    """`kind`, refused unless it is one of :data:`KINDS`."""
-    if kind not in KINDS:
-        raise UnknownName("kind of memory", kind, KINDS)
+def check_kind(kind: str, *, loadable: bool = False) -> str:
+    """`kind`, refused unless it is one of :data:`KINDS` or, where that exists, :data:`LOADABLE`."""
+    known = (*KINDS, LOADABLE) if loadable else KINDS
+    if kind not in known:
+        raise UnknownName("kind of memory", kind, known)
     return kind
 
 
@@ -32,7 +35,8 @@ class Table(wiring.Component):
     shape : of a word
     kind : ``"block"``: clocked read ports, made for block RAM; ``"logic"``: a ROM in gates, combinational read
         ports; ``"registers"``: flip-flops with combinational read ports, which a loader fills word by word after
-        reset. Nothing is cheaper for it; it shows what a table costs that a system writes at run time.
+        reset. Nothing is cheaper for it; it shows what a table costs that a system writes at run time;
+        ``"loadable"``: as ``"block"``, and :meth:`write_port` changes words at run time. A reset keeps them
 
     Members
     -------
@@ -43,13 +47,18 @@ class Table(wiring.Component):
         super().__init__({"ready": Out(1)})
         self.words = tuple(words)
         self.shape = shape
-        self.kind = check_kind(kind)
+        self.kind = check_kind(kind, loadable=True)
         init = [] if kind == "registers" else self.words
-        self._memory = Memory(shape=shape, depth=len(self.words), init=init, attrs={"ram_style": kind})
+        style = "block" if kind == LOADABLE else kind
+        self._memory = Memory(shape=shape, depth=len(self.words), init=init, attrs={"ram_style": style})
 
     def read_port(self) -> ReadPort:
-        """Another read port: clocked for ``"block"``, combinational otherwise."""
-        return self._memory.read_port(domain="sync" if self.kind == "block" else "comb")
+        """Another read port: clocked for ``"block"`` and ``"loadable"``, combinational otherwise."""
+        return self._memory.read_port(domain="sync" if self.kind in ("block", LOADABLE) else "comb")
+
+    def write_port(self) -> WritePort:
+        """The port that changes words at run time."""
+        return self._memory.write_port()
 
     def elaborate(self, platform) -> Module:
         m = Module()

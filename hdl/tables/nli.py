@@ -16,9 +16,11 @@ from hdl.component import UnitComponent, shape_of
 from hdl.parts.pipeline import Pipeline, choose_cuts
 from hdl.parts.thermometer import count_thermometer
 from hdl.registry import realises
+from hdl.tables import loading
 from hdl.tables.interpolation import interpolate
-from hdl.tables.memory import Table, check_kind
+from hdl.tables.memory import LOADABLE, Table, check_kind
 from intsim import tables
+from intsim.tables.loading import word_map
 
 __all__ = ["NLI"]
 
@@ -56,11 +58,13 @@ class NLI(UnitComponent):
         :data:`CUTS`; where they are not cut, steps follow each other in one cycle. From 12 on nothing is slower
         than a multiplier between two registers.
     memory : ``"block"`` (clocked read ports: a block RAM, whose read is the pipeline's register at the table),
-        ``"logic"`` (a ROM in gates) or ``"registers"`` (flip-flops that reset loads)
+        ``"logic"`` (a ROM in gates), ``"registers"`` (flip-flops that reset loads) or ``"loadable"`` (a block RAM
+        whose words are registers too, on a member ``bus``)
 
     Attributes
     ----------
     latency : equals `stages`
+    registers : :func:`intsim.tables.loading.word_map` of a loadable table, None of others
 
     Notes
     -----
@@ -71,14 +75,19 @@ class NLI(UnitComponent):
     unit: tables.NLI
 
     def __init__(self, unit: tables.NLI, *, stages: int = 12, memory: str = "block"):
-        super().__init__(unit)
+        self.memory = check_kind(memory, loadable=True)
+        self.registers = word_map(unit) if memory == LOADABLE else None
+        super().__init__(unit, members=loading.members(self.registers))
         self._cuts = choose_cuts(CUTS, stages)
         self.latency = stages
-        self.memory = check_kind(memory)
 
     def elaborate(self, platform) -> Module:
         m = Module()
         m.submodules.table = table = Table(self.unit.table, shape_of(self.unit.y), self.memory)
+        step_bits = self.unit.widths["step"]
+        if self.registers is not None:
+            loading.connect(m, self.bus, table)
+            step_bits = self.unit.y.bits + 1
         pipe = Pipeline(m, self.i, self.o, cuts=self._cuts, ready=table.ready)
         self._locate(pipe)
         self._scale(pipe)
@@ -86,7 +95,7 @@ class NLI(UnitComponent):
         s.t = s.position[: unit.t_bits]
         s.address = (_select(unit.bases[:-1], s.index) + s.position[unit.t_bits :])[: unit.widths["address"]]
         pipe.cut("address")
-        interpolate(pipe, table, t_bits=unit.t_bits, step_bits=unit.widths["step"], rounding=unit.rounding)
+        interpolate(pipe, table, t_bits=unit.t_bits, step_bits=step_bits, rounding=unit.rounding)
         pipe.end(y=s.y)
         return m
 

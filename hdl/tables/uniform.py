@@ -7,9 +7,11 @@ from amaranth.hdl import Const, Module, Mux, Value
 from hdl.component import UnitComponent, shape_of
 from hdl.parts.pipeline import Pipeline, choose_cuts
 from hdl.registry import realises
+from hdl.tables import loading
 from hdl.tables.interpolation import interpolate
-from hdl.tables.memory import Table, check_kind
+from hdl.tables.memory import LOADABLE, Table, check_kind
 from intsim import tables
+from intsim.tables.loading import stored_words, word_map
 
 __all__ = ["Uniform"]
 
@@ -25,12 +27,14 @@ class Uniform(UnitComponent):
     ----------
     unit : intsim.tables.Uniform
     stages : depth of the pipeline, 1 to 9: the first `stages` cuts of :data:`CUTS` are registers
-    memory : ``"block"`` (clocked read ports: a block RAM), ``"logic"`` (a ROM in gates) or ``"registers"``
-        (flip-flops that are loaded after reset)
+    memory : ``"block"`` (clocked read ports: a block RAM), ``"logic"`` (a ROM in gates), ``"registers"``
+        (flip-flops that are loaded after reset) or ``"loadable"`` (a block RAM whose words are registers too, on a
+        member ``bus``)
 
     Attributes
     ----------
     latency : equals `stages`
+    registers : :func:`intsim.tables.loading.word_map` of a loadable table, None of others
 
     Notes
     -----
@@ -41,17 +45,21 @@ class Uniform(UnitComponent):
     unit: tables.Uniform
 
     def __init__(self, unit: tables.Uniform, *, stages: int = 8, memory: str = "block"):
-        super().__init__(unit)
+        self.memory = check_kind(memory, loadable=True)
+        self.registers = word_map(unit) if memory == LOADABLE else None
+        super().__init__(unit, members=loading.members(self.registers))
         self._cuts = choose_cuts(CUTS, stages)
         self.latency = stages
-        self.memory = check_kind(memory)
 
     def elaborate(self, platform) -> Module:
         m = Module()
         unit = self.unit
         # The last word stands twice where the last knot is a code: it is its own right neighbour there.
-        words = unit.table if unit.last > unit.x.hi else (*unit.table, unit.table[-1])
-        m.submodules.table = table = Table(words, shape_of(unit.y), self.memory)
+        m.submodules.table = table = Table(stored_words(unit), shape_of(unit.y), self.memory)
+        step_bits = unit.widths["step"]
+        if self.registers is not None:
+            loading.connect(m, self.bus, table)
+            step_bits = unit.y.bits + 1
         pipe = Pipeline(m, self.i, self.o, cuts=self._cuts, ready=table.ready)
         s = pipe.values
         s.x = pipe.payload.x
@@ -62,7 +70,7 @@ class Uniform(UnitComponent):
         s.address = s.distance[unit.step_bits :]
         s.t = s.distance[: unit.step_bits]
         pipe.cut("address")
-        interpolate(pipe, table, t_bits=unit.step_bits, step_bits=unit.widths["step"], rounding=unit.rounding)
+        interpolate(pipe, table, t_bits=unit.step_bits, step_bits=step_bits, rounding=unit.rounding)
         pipe.end(y=s.y)
         return m
 
