@@ -32,14 +32,12 @@ _SCHEMA = 1
 def write_vectors(network: IntegerNetwork, inputs: Any, folder: str | Path) -> dict[str, Path]:
     """Run a network on one batch and write every tensor, every layer's constants and every unit.
 
-    ============================  ==================================================================================
-    ``manifest.json``             tensors and layers in the order of the data, with formats, shapes, scales, files
-    ``<place>.npy``               the codes; ``<place>.m.npy`` ... where the scale is not one number
-    ``<place>.mem``               the same codes for ``$readmemh``: two's complement of the format's width, a word a
-                                  line, last axis fastest
-    ``<place>.weight.npy`` ...    integers that a layer holds, also as ``.mem``
-    ``<unit>-<sha256>.unit.json`` the units; :func:`intsim.load` reads them
-    ============================  ==================================================================================
+    * ``manifest.json``: tensors and layers in the order of the data, with formats, shapes, scales, files
+    * ``<place>.npy``: the codes; ``<place>.m.npy``, ``<place>.k.npy`` ... where the scale is not one number
+    * ``<place>.mem``: the same codes for ``$readmemh``, two's complement of the format's width, a word a line, last
+      axis fastest
+    * ``<place>.weight.npy`` ...: integers that a layer holds, also as ``.mem``
+    * ``<unit>-<sha256>.unit.json``: the units; :func:`intsim.load` reads them
 
     Parameters
     ----------
