@@ -34,7 +34,7 @@ class IntegerBert(IntegerNetwork):
 
     Notes
     -----
-    **Ours:** the embedding tables have the residual's width and the one scale at which no sum of two rows saturates;
+    **Ours:** both embedding tables have the one scale at which no sum of two rows saturates;
     the mean over tokens is a sum (the cosine does not see the factor). The norms' results are the residual stream here:
     they go into the adds with the scheme's `identity` width and into linear layers narrowed to that of activations.
     Texts of one call have the same length, so there is no padding and no mask.
@@ -64,7 +64,7 @@ class IntegerBert(IntegerNetwork):
         design = Designer(scheme, ranges, len(model.positions), junctions=junctions)
         words, places = model.words, model.positions + model.types[0]
         most = (np.abs(words).max(axis=0) + np.abs(places).max(axis=0)).max()
-        bits = scheme.bits.residual
+        bits = scheme.bits.embedded
         design.scales["embedding"] = float(most) / (Int(bits).hi - 1)  # both roundings stay inside
         attentions = [[block.linear[name] for name in "qkv"] for block in model.blocks] + [[]]
         narrow = design.stream_norm("embedded", model.norm, model.eps, "embedding", attentions[0])

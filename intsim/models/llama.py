@@ -38,8 +38,8 @@ class IntegerLlama(IntegerNetwork):
     Notes
     -----
     **I-LLM's:** the widths of a block (norm, softmax and SwiGLU 8 bits, residual stream 16 bits, the linear layers
-    those asked for). **Ours:** what it leaves in floating point: the embedding table has the residual's width; queries
-    and keys leave their projection with that width, are turned (rotary tables of 16 bits) and then brought to the
+    those asked for). **Ours:** what it leaves in floating point: an integer embedding table; queries and keys
+    leave their projection with the residual's width, are turned (rotary tables of 16 bits) and then brought to the
     width of activations; final norm and head keep 8 bits however few the blocks have; logits have 16. What a branch
     adds to the residual stream has the stream's width.
     """
@@ -71,7 +71,7 @@ class IntegerLlama(IntegerNetwork):
             scheme, calibrate(model.real, samples, percentile=percentile, range=scheme.range), model.positions
         )
         most = float(np.abs(model.words).max())
-        design.scales["embedding"] = most / Int(scheme.bits.residual).hi
+        design.scales["embedding"] = most / Int(scheme.bits.embedded).hi
         words = scheme.design_embedding(model.words, design.scales["embedding"])
         x = "embedding"
         for number, block in enumerate(model.blocks):

@@ -83,7 +83,7 @@ class DynamicScheme(Scheme):
         return Residual(DIResidualAdd(self.bits.residual))
 
     def design_embedding(self, table: Any, scale: Any) -> TokenTable:
-        return TokenTable(Quantized.from_real(table, self.bits.residual, "token"))
+        return TokenTable(Quantized.from_real(table, self.bits.embedded, "token"))
 
     def design_rms_norm(self, gamma: Any, scale_in: Any, scale_out: Any) -> Norm:
         norm = self.norm.make(center=False)  # type: ignore[union-attr]

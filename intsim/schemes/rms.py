@@ -24,7 +24,7 @@ class MirroredNorm:
     Attributes
     ----------
     norm : of rows twice as long
-    most : the largest code of x
+    most : the largest code that the norm takes; a narrower x, such as that of an embedding, has a least code of its own
     """
 
     norm: Layer
@@ -36,6 +36,6 @@ class MirroredNorm:
 
     def __call__(self, *tensors: Quantized) -> Quantized:
         (x,) = tensors
-        row = np.maximum(x.data, -self.most)
+        row = np.maximum(x.data, max(-self.most, np.iinfo(x.data.dtype).min + 1))
         y = self.norm(Quantized(np.concatenate([row, -row], axis=-1), x.m, x.k))
         return Quantized(np.ascontiguousarray(y.data[..., : x.shape[-1]]), y.m, y.k)

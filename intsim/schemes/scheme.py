@@ -89,6 +89,7 @@ class Bits(Parameters):
     residual : of the residual stream
     scores : of the softmax's input
     gelu : of the activation's input
+    embedding : of the embedding tables, if the residual stream is not narrower
     identity : of a norm's result that goes into a residual add, where norms stand behind the adds; linear layers read
         it at the width of activations
     """
@@ -99,7 +100,13 @@ class Bits(Parameters):
     residual: int = 16
     scores: int = 8
     gelu: int = 8
+    embedding: int = 16
     identity: int = 16
+
+    @property
+    def embedded(self) -> int:
+        """Of the embedding tables: no wider than the stream that they begin."""
+        return min(self.embedding, self.residual)
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):

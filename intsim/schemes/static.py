@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -86,7 +85,7 @@ class StaticScheme(Scheme):
         product = float(scale_in) * scales
         offset = np.zeros(w.shape[1]) if bias is None else np.rint(np.asarray(bias, dtype=np.float64) / product)
         requantizer = self.design_requantizer(product, scale_out, bits or self.bits.activation)
-        return Linear(codes, offset.astype(np.int64), self.bits.bias, requantizer, from_scale(scale_out))
+        return Linear(pack(codes), offset.astype(np.int64), self.bits.bias, requantizer, from_scale(scale_out))
 
     def design_attention(self, scale_q: Any, scale_k: Any, scale_scores: Any, factor: float, max_row: int) -> Attention:
         ratio = float(scale_q) * float(scale_k) * factor  # d**-1/2 is folded into the scale
@@ -145,7 +144,7 @@ class StaticScheme(Scheme):
         return chosen if isinstance(chosen, Operator) and chosen.unit == "ScaledTable" else None
 
     def design_embedding(self, table: Any, scale: Any) -> Embedding:
-        return Embedding.from_real(table, self.bits.residual, scale)
+        return Embedding.from_real(table, self.bits.embedded, scale)
 
     def design_rms_norm(self, gamma: Any, scale_in: Any, scale_out: Any) -> MirroredNorm:
         twice = np.tile(np.asarray(gamma, dtype=np.float64), 2)
@@ -186,9 +185,9 @@ class StaticScheme(Scheme):
 
 @dataclass(frozen=True, eq=False)
 class Linear:
-    """``x W + b`` and its requantisation per output channel."""
+    """``x W + b`` and its requantisation per output channel; the weights are kept in the machine's order only."""
 
-    weight: np.ndarray
+    weight: PackedWeights
     bias: np.ndarray
     acc_bits: int
     requantizer: Requantizer
@@ -200,13 +199,8 @@ class Linear:
 
     def __call__(self, *tensors: Quantized) -> Quantized:
         (x,) = tensors
-        codes = linear(x.data, self._packed, self.requantizer, self.bias, acc_bits=self.acc_bits)
+        codes = linear(x.data, self.weight, self.requantizer, self.bias, acc_bits=self.acc_bits)
         return Quantized(codes, *self.scale)
-
-    @functools.cached_property
-    def _packed(self) -> PackedWeights:
-        """The weights in the order of the machine's instructions, made on first use."""
-        return pack(self.weight)
 
 
 @dataclass(frozen=True, eq=False)

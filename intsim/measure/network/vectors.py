@@ -16,8 +16,9 @@ import numpy as np
 import intsim
 from intsim.errors import IntsimError
 from intsim.files import write_files
-from intsim.formats.base import Format
+from intsim.formats.base import Format, smallest_dtype
 from intsim.formats.quantized import Quantized
+from intsim.linear import PackedWeights
 from intsim.measure.network.operators import fitted, format_of, kind_of
 from intsim.measure.network.record import Call, record
 from intsim.models.network import IntegerNetwork
@@ -108,6 +109,9 @@ class _Files:
             value, name = getattr(call.layer, part.name), f"{call.place}.{part.name}"
             if isinstance(value, np.ndarray):
                 constants[part.name] = self._array(name, value, fitted(value))
+            elif isinstance(value, PackedWeights):
+                codes = value.values().astype(smallest_dtype(-value.reach, value.reach))
+                constants[part.name] = self._array(name, codes, fitted(codes))
             elif isinstance(value, Quantized):
                 constants[part.name] = self._tensor(name, value, fitted(value.data))
             elif isinstance(value, int) or (isinstance(value, tuple) and all(isinstance(v, int) for v in value)):

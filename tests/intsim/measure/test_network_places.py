@@ -76,7 +76,7 @@ def test_clipped_codes_are_counted_where_the_accumulator_says_so(task):
     count = values = 0
     for tokens in task.probe:
         (call,) = (c for c in record(network, tokens).calls if c.place == "0.up")
-        acc = call.inputs[0].data.astype(np.int64) @ call.layer.weight.astype(np.int64) + call.layer.bias
+        acc = call.inputs[0].data.astype(np.int64) @ call.layer.weight.values() + call.layer.bias
         for column, (factor, amount, addend) in enumerate(call.layer.requantizer.constants):
             assert amount > 0
             assert addend == 0

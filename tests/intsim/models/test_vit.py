@@ -162,7 +162,7 @@ def test_an_image_does_not_depend_on_the_rest_of_the_batch(name):
 def test_the_patch_embedding_is_a_convolution_of_the_pixels():
     network = IntegerViT.design(small_vit(), ivit, SAMPLES)
     layer = network.layers["patches"]
-    filters = layer.weight.T.reshape(-1, 3, 4, 4)
+    filters = layer.weight.values().T.reshape(-1, 3, 4, 4)
     accumulators = Conv2d(filters, layer.bias, stride=4)(SAMPLES[0])
     rows = np.moveaxis(accumulators, 1, -1).reshape(4, 6, -1)
     expected = requantized(layer.requantizer, rows)
