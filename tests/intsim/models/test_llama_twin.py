@@ -17,6 +17,9 @@ VECTORS = np.load(Path(__file__).parents[2] / "vectors" / "llama" / "vectors.npz
 CONFIG = {
     "model_type": "llama",
     "hidden_act": "silu",
+    "hidden_size": 32,
+    "intermediate_size": 48,
+    "vocab_size": 96,
     "num_hidden_layers": 2,
     "num_attention_heads": 4,
     "num_key_value_heads": 2,
@@ -29,7 +32,9 @@ WEIGHTS = {name: VECTORS[name] for name in VECTORS.files if name.endswith(".weig
 
 
 def write(path, weights=WEIGHTS, **changes):
-    (path / "config.json").write_text(json.dumps({**CONFIG, **changes}))
+    """A folder; what is changed to None is left out of the config."""
+    config = {name: value for name, value in {**CONFIG, **changes}.items() if value is not None}
+    (path / "config.json").write_text(json.dumps(config))
     save_file(weights, path / "model.safetensors")
     return path
 
@@ -75,18 +80,72 @@ def test_weights_in_several_files_and_in_bfloat16_are_read(tmp_path, model):
     assert np.array_equal(folder.weights(tmp_path / "b")["x"], halves["x"])
 
 
+def test_what_a_config_leaves_out_is_what_hugging_face_takes(tmp_path, model):
+    left_out = {name: None for name in ("hidden_act", "rope_theta", "tie_word_embeddings")}
+    short = Llama.load(write(tmp_path, **left_out, max_position_embeddings=None, rms_norm_eps=None))
+    assert (short.positions, short.eps, short.base) == (2048, 1e-6, 10000.0)
+    assert np.array_equal(short.head, model.head)
+    assert Llama.load(write(tmp_path, num_key_value_heads=None, weights=repeated_groups())).groups == 4
+
+
+def repeated_groups():
+    """The weights with the keys and values of each group once per head."""
+    found = dict(WEIGHTS)
+    for name, tensor in WEIGHTS.items():
+        if "k_proj" in name or "v_proj" in name:
+            found[name] = np.repeat(tensor.reshape(2, 8, 32), 2, axis=0).reshape(32, 32)
+    return found
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"rope_theta": 500.0, "rope_scaling": {"rope_type": "default"}},
+        {"rope_theta": 500.0, "rope_scaling": {"type": "default"}},
+        {"rope_theta": None, "rope_parameters": {"rope_theta": 500.0, "rope_type": "default"}},
+    ],
+)
+def test_the_base_of_the_rotary_angles_is_found_where_old_and_new_configs_have_it(tmp_path, changes):
+    found = Llama.load(write(tmp_path, **changes))
+    assert found.base == 500
+    assert not np.allclose(found(VECTORS["tokens"]), VECTORS["logits"], atol=1e-3)
+
+
+def test_a_tied_head_and_biases_are_read(tmp_path, model):
+    weights = {name: tensor for name, tensor in WEIGHTS.items() if name != "lm_head.weight"}
+    weights["model.layers.1.self_attn.v_proj.bias"] = np.linspace(-1, 1, 16).astype(np.float16)
+    found = Llama.load(write(tmp_path, weights, tie_word_embeddings=True))
+    assert np.array_equal(found.head, found.words.T)
+    shift = found.real(VECTORS["tokens"])["1.v"] - model.real(VECTORS["tokens"])["1.v"]
+    np.testing.assert_allclose(shift.swapaxes(1, 2).reshape(2, 24, 16)[0, 3], np.linspace(-1, 1, 16), atol=1e-3)
+
+
 @pytest.mark.parametrize(
     ("changes", "word"),
     [
         ({"model_type": "bert"}, "give a Llama"),
         ({"hidden_act": "gelu"}, "give a Llama"),
-        ({"rope_scaling": {"rope_type": "llama3"}}, "rotary"),
+        ({"rope_scaling": {"rope_type": "llama3", "factor": 8.0}}, "rotary"),
+        ({"rope_parameters": {"rope_type": "linear", "factor": 2.0, "rope_theta": 1e4}}, "rotary"),
+        ({"rope_parameters": {"rope_type": "default", "partial_rotary_factor": 0.5}}, "rotary"),
+        ({"quantization_config": {"quant_method": "gptq"}}, "quantised"),
         ({"num_hidden_layers": 3}, r"layers\.2\."),
+        ({"num_attention_heads": 3}, "3 heads in 2 groups"),
+        ({"head_dim": 16}, r"q_proj\.weight is of shape \(32, 32\), by config.json of \(64, 32\)"),
+        ({"vocab_size": 100}, r"embed_tokens\.weight is of shape \(96, 32\)"),
     ],
 )
 def test_a_folder_that_does_not_fit_is_refused(tmp_path, changes, word):
     with pytest.raises(IntsimError, match=word):
         Llama.load(write(tmp_path, **changes))
+
+
+def test_a_damaged_index_is_refused(tmp_path):
+    write(tmp_path)
+    for body, word in (("{", "cannot read"), ("{}", "weight_map"), ('{"weight_map": {"x": "none"}}', "none")):
+        (tmp_path / "model.safetensors.index.json").write_text(body)
+        with pytest.raises(IntsimError, match=word):
+            Llama.load(tmp_path)
 
 
 # Preparation ---------------------------------------------------------------------------------------------------
