@@ -66,4 +66,4 @@ def _small(unit: Unit) -> Unit:
     if not unit.is_row:
         return unit
     fields = {"max_row": _SMALL_ROW, **({"bias": ()} if getattr(unit, "bias", None) else {})}
-    return replace(unit, **fields)  # type: ignore[type-var]
+    return replace(unit, **fields)

@@ -403,7 +403,7 @@ class Symbols(np.ndarray):
         out[...] = array
         return out
 
-    def astype(self, dtype: Any, *args: Any, **kwargs: Any) -> Symbols:  # type: ignore[override]
+    def astype(self, dtype: Any, *args: Any, **kwargs: Any) -> Symbols:
         return self.copy()
 
     def __getitem__(self, index: Any) -> Any:

@@ -71,7 +71,7 @@ class Identified(UnitComponent):
         for k, word in enumerate(sha_words(unit)):
             file.read("SHA256", word, k)
         if self._own is not None:
-            file.behind(self.inner.bus, own_base(self._own))  # type: ignore[attr-defined]
+            file.behind(self.inner.bus, own_base(self._own))
 
     def _counts(self, m: Module, file: RegisterFile) -> Value:
         """The counters of transfers; whether something is inside."""

@@ -33,7 +33,7 @@ class Fixed(Format):
     """
 
     frac: int
-    signed: bool = True  # type: ignore[assignment]
+    signed: bool = True
 
     def __post_init__(self) -> None:
         _check_shape(self.bits, self.frac, self.signed)
@@ -85,7 +85,7 @@ class Int(Fixed):
     """
 
     frac: int = 0
-    signed: bool = True  # type: ignore[assignment]
+    signed: bool = True
 
     def __init__(self, bits: int, signed: bool = True, frac: int = 0) -> None:
         if frac != 0:

@@ -26,7 +26,7 @@ class Span(Fixed):
     """
 
     frac: int = 0
-    signed: bool = True  # type: ignore[assignment]
+    signed: bool = True
     low: int = 0
     high: int = 0
 

@@ -79,7 +79,7 @@ class DynamicRequantize(Row):
             dynamic_scale(span * self.m, self.k, self.bits, self.mantissa_bits, self.rounding)[1]
             for span in (self._widest, 1)
         )
-        return tuple(ends)  # type: ignore[return-value]
+        return tuple(ends)
 
     def _check_width(self, span: int, m: int) -> None:
         bits = span.bit_length() + max(self.bits + 1, m.bit_length())
