@@ -9,15 +9,16 @@ from typing import Any
 import numpy as np
 
 from intsim.errors import DtypeError, IntsimError
-from intsim.exact import exact, is_compiled, run
+from intsim.exact import exact, run
+from intsim.formats.base import smallest_dtype
 from intsim.formats.quantized import Quantized
 from intsim.linear.dynamic import DynamicRequantize
-from intsim.linear.matmul import PackedWeights, matmul, prove_width
+from intsim.linear.matmul import PackedWeights, matmul, pack, prove_width
 from intsim.parameters import Parameters
 from intsim.rounding import TIES_AWAY, TO_NEG, Rounding, divide_round
 from intsim.unit import takes_kernel
 
-__all__ = ["DIMatMul", "DIResidualAdd", "Sums", "add_bias", "requantize_rows"]
+__all__ = ["DIMatMul", "DIResidualAdd", "PackedQuantized", "Sums", "add_bias", "requantize_rows"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +48,47 @@ class Sums:
         out = np.empty(self.values.shape, dtype=np.int64)
         run(align_columns, self.values.reshape(-1, rows, width), factors, drop, out.reshape(-1, rows, width))
         return out
+
+
+@dataclass(frozen=True, eq=False)
+class PackedQuantized:
+    """A quantised matrix of weights, its integers in the machine's order only; :meth:`of` makes it.
+
+    Attributes
+    ----------
+    codes : (K, N), the integers that the scale multiplies
+    m, k : int64, the scale of all or of each column
+    """
+
+    codes: PackedWeights
+    m: np.ndarray
+    k: np.ndarray
+
+    @classmethod
+    def of(cls, weights: Quantized) -> PackedQuantized:
+        """The same weights, ordered once.
+
+        Raises
+        ------
+        IntsimError
+            Not a matrix, or a scale that varies along the reduction.
+        """
+        _check_columns(weights)
+        return cls(pack(weights.narrow_centred), weights.m, weights.k)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self.codes.shape
+
+    @property
+    def granularity(self) -> str:
+        """``tensor`` or ``channel``."""
+        return "tensor" if self.m.size == self.k.size == 1 else "channel"
+
+    def unpacked(self) -> Quantized:
+        """The weights in rows and columns, of the smallest integer type that holds them."""
+        codes = self.codes.values()
+        return Quantized(codes.astype(smallest_dtype(int(codes.min()), int(codes.max()))), self.m, self.k)
 
 
 @dataclass(frozen=True)
@@ -82,7 +124,9 @@ class DIMatMul(Parameters):
         """The requantisation as a unit, for a product of scale ``m / 2**k``."""
         return DynamicRequantize(m, k, self.bits, self.include_zero, self.mantissa_bits, self.rounding, **options)
 
-    def accumulate(self, a: Quantized, b: Quantized, bias: Any = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def accumulate(
+        self, a: Quantized, b: Quantized | PackedQuantized, bias: Any = None
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The product before its requantisation.
 
         Returns
@@ -93,19 +137,17 @@ class DIMatMul(Parameters):
         sums = self.multiply(a, b, bias)
         return (sums.values if b.granularity == "tensor" else sums.aligned()), sums.m, sums.k
 
-    def multiply(self, a: Quantized, b: Quantized, bias: Any = None, packed: PackedWeights | None = None) -> Sums:
-        """The inner products, and what brings their columns to one scale.
-
-        Parameters
-        ----------
-        packed : the integers of `b` that its scale multiplies, ordered once by :func:`intsim.linear.pack`
-        """
-        _check_quantized(a, b)
+    def multiply(self, a: Quantized, b: Quantized | PackedQuantized, bias: Any = None) -> Sums:
+        """The inner products, and what brings their columns to one scale."""
+        _check_quantized(a)
         if a.granularity not in ("tensor", "token"):
             raise IntsimError("the left operand's scale varies along the reduction; use one per tensor or per token")
-        if _varies(b, -2):
-            raise IntsimError("the right operand's scale varies along the reduction; use one per tensor or per column")
-        left, right = a.narrow_centred, packed if packed is not None and is_compiled() else b.narrow_centred
+        left = a.narrow_centred
+        if isinstance(b, PackedQuantized):
+            right: np.ndarray | PackedWeights = b.codes
+        else:
+            _check_columns(b)
+            right = b.narrow_centred
         offset = np.zeros((), np.int64) if bias is None else np.asarray(bias)
         need = prove_width(left, right, left.shape[-1], offset, self.acc_bits)
         product = matmul(left, right, bias, acc_bits=min(self.acc_bits, 32) if need <= 32 else self.acc_bits)
@@ -119,13 +161,13 @@ class DIMatMul(Parameters):
             raise IntsimError("product * m2 leaves 62 bits; use narrower mantissas for the right operand")
         return Sums(product, columns, np.minimum(b.k - least, 63), a.m, a.k + least)
 
-    def __call__(self, a: Quantized, b: Quantized, bias: Any = None) -> Quantized:
+    def __call__(self, a: Quantized, b: Quantized | PackedQuantized, bias: Any = None) -> Quantized:
         """The requantised product.
 
         Parameters
         ----------
         a : (..., M, K), one scale per tensor or per token
-        b : (K, N) or (..., K, N), one scale per tensor or per column
+        b : (K, N) or (..., K, N), one scale per tensor or per column; or weights in the machine's order
         bias : integers (N,) at the scale of the product
 
         Returns
@@ -252,9 +294,11 @@ def _check_quantized(*tensors: Any) -> None:
             raise DtypeError(f"expected a Quantized tensor, got {type(tensor).__name__}; use Quantized(data, m, k)")
 
 
-def _varies(q: Quantized, axis: int) -> bool:
-    """Whether the scale or the zero point of a matrix differs along `axis`."""
-    return any(v.ndim >= -axis and v.shape[axis] > 1 for v in (q.m, q.k, q.zero_point))
+def _check_columns(b: Quantized) -> None:
+    """A right operand: no scale and no zero point that differs along the reduction."""
+    _check_quantized(b)
+    if any(v.ndim >= 2 and v.shape[-2] > 1 for v in (b.m, b.k, b.zero_point)):
+        raise IntsimError("the right operand's scale varies along the reduction; use one per tensor or per column")
 
 
 @exact

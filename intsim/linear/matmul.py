@@ -56,6 +56,11 @@ class PackedWeights:
     column_reach: int
     limbs: tuple[Any, ...]
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes in memory: of the values, up to a few more where K or N fill no whole panels."""
+        return sum(part.panels.nbytes + part.sums.nbytes for part in self.limbs)
+
     def values(self) -> np.ndarray:
         """The matrix, int64."""
         from intsim.kernels.gemm import unpack

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,8 +11,7 @@ from intsim.exact import exact, run
 from intsim.formats import Int
 from intsim.formats.dyadic import illm
 from intsim.formats.quantized import Quantized
-from intsim.linear.illm import DIMatMul, DIResidualAdd, Sums, add_bias, requantize_rows
-from intsim.linear.matmul import PackedWeights, pack
+from intsim.linear.illm import DIMatMul, DIResidualAdd, PackedQuantized, Sums, add_bias, requantize_rows
 from intsim.linear.rope import RoPE
 from intsim.nonlinear.constants import DI_K_MAX
 from intsim.nonlinear.gated import DISwiGLU
@@ -52,7 +50,7 @@ class DynamicScheme(Scheme):
         w = Quantized.from_real(weight, self.bits.weight, "channel", symmetric=True)
         b = np.zeros(w.shape[1]) if bias is None else np.asarray(bias, dtype=np.float64)
         codes = np.rint(np.ldexp(b, _FRACTION)).astype(np.int64)
-        return Linear(w, codes, self._design_matmul(bits or self.bits.activation))
+        return Linear(PackedQuantized.of(w), codes, self._design_matmul(bits or self.bits.activation))
 
     def design_attention(self, scale_q: Any, scale_k: Any, scale_scores: Any, factor: float, max_row: int) -> Attention:
         m, k = (int(v) for v in illm()(factor))
@@ -126,9 +124,9 @@ class DynamicScheme(Scheme):
 
 @dataclass(frozen=True, eq=False)
 class Linear:
-    """``x W + b`` by DI-MatMul."""
+    """``x W + b`` by DI-MatMul; the weights are kept in the machine's order only."""
 
-    weight: Quantized
+    weight: PackedQuantized
     bias: np.ndarray
     matmul: DIMatMul
 
@@ -138,13 +136,7 @@ class Linear:
 
     def __call__(self, *tensors: Quantized) -> Quantized:
         (x,) = tensors
-        sums = self.matmul.multiply(x, self.weight, packed=self._packed)
-        return add_bias(self.matmul.stage(), sums, self.bias, _FRACTION)
-
-    @functools.cached_property
-    def _packed(self) -> PackedWeights:
-        """The weights in the order of the machine's instructions, made on first use."""
-        return pack(self.weight.narrow_centred)
+        return add_bias(self.matmul.stage(), self.matmul.multiply(x, self.weight), self.bias, _FRACTION)
 
 
 @dataclass(frozen=True, eq=False)

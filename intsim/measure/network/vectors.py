@@ -19,6 +19,7 @@ from intsim.files import write_files
 from intsim.formats.base import Format, smallest_dtype
 from intsim.formats.quantized import Quantized
 from intsim.linear import PackedWeights
+from intsim.linear.illm import PackedQuantized
 from intsim.measure.network.operators import fitted, format_of, kind_of
 from intsim.measure.network.record import Call, record
 from intsim.models.network import IntegerNetwork
@@ -110,8 +111,12 @@ class _Files:
             if isinstance(value, np.ndarray):
                 constants[part.name] = self._array(name, value, fitted(value))
             elif isinstance(value, PackedWeights):
-                codes = value.values().astype(smallest_dtype(-value.reach, value.reach))
+                codes = value.values()
+                codes = codes.astype(smallest_dtype(int(codes.min()), int(codes.max())))
                 constants[part.name] = self._array(name, codes, fitted(codes))
+            elif isinstance(value, PackedQuantized):
+                weights = value.unpacked()
+                constants[part.name] = self._tensor(name, weights, fitted(weights.data))
             elif isinstance(value, Quantized):
                 constants[part.name] = self._tensor(name, value, fitted(value.data))
             elif isinstance(value, int) or (isinstance(value, tuple) and all(isinstance(v, int) for v in value)):

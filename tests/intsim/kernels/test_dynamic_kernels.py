@@ -9,8 +9,8 @@ from intsim import Fixed, Int, IntsimError
 from intsim import unit as unit_module
 from intsim.exact import plain
 from intsim.formats.quantized import Quantized
-from intsim.linear import DIMatMul, DIResidualAdd, DynamicRequantize, pack
-from intsim.linear.illm import add_bias
+from intsim.linear import DIMatMul, DIResidualAdd, DynamicRequantize
+from intsim.linear.illm import PackedQuantized, add_bias
 from intsim.nonlinear import DIClippedSoftmax, DINorm, DISwiGLU, L1Norm
 from intsim.rounding import TIES_AWAY, TIES_TO_POS
 
@@ -166,10 +166,39 @@ def test_linear_layers_with_a_bias(shape, scales, fraction, finest, bias_bits, s
     # the largest bias that the shift to the finest row leaves in int64
     most = min(bias_bits, 60 - max(finest + 25 - fraction, 0))
     bias = rng.integers(-(1 << max(most, 1)), 1 << max(most, 1), width) >> rng.integers(0, max(most, 1) + 1, width)
-    sums = product.multiply(x, weight, packed=pack(w))
+    sums = product.multiply(x, PackedQuantized.of(weight))
     np.testing.assert_array_equal(sums.aligned(), product.multiply(x, weight).aligned())
     same(lambda: add_bias(product.stage(), sums, bias, fraction))
     same(lambda: product(x, weight))
+
+
+@pytest.mark.parametrize(("bits", "per"), [(8, "channel"), (4, "channel"), (8, "tensor"), (12, "channel")])
+def test_weights_kept_in_the_machines_order_are_the_same_weights(bits, per):
+    rng = np.random.default_rng(bits)
+    weight = Quantized.from_real(rng.normal(size=(33, 70)), bits, per, symmetric=True)
+    kept = PackedQuantized.of(weight)
+    assert (kept.shape, kept.granularity) == ((33, 70), per)
+    assert kept.unpacked().data.dtype == weight.data.dtype
+    for part in ("data", "m", "k", "zero_point"):
+        np.testing.assert_array_equal(getattr(kept.unpacked(), part), getattr(weight, part))
+    panels = 48 * 80 * (2 if bits > 8 else 1 if bits == 8 else 0.5)  # K and N filled up, a byte for 8 bits
+    assert kept.codes.nbytes <= 2 * panels + 4 * 80 * 2  # twice that where the machine has no products of bytes
+    x = tokens(rng, (5, 33))
+    for a, b in zip(DIMatMul().accumulate(x, kept), DIMatMul().accumulate(x, weight), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_weights_with_a_zero_point_are_packed_without_it():
+    rng = np.random.default_rng(1)
+    weight = Quantized.from_real(rng.normal(1, 1, (9, 5)), 8, "channel")
+    assert weight.zero_point.any()
+    x = tokens(rng, (4, 9))
+    np.testing.assert_array_equal(DIMatMul()(x, PackedQuantized.of(weight)).data, DIMatMul()(x, weight).data)
+
+
+def test_weights_whose_scale_varies_along_the_reduction_are_not_packed():
+    with pytest.raises(IntsimError, match="along the reduction"):
+        PackedQuantized.of(Quantized(np.ones((3, 2), dtype=np.int8), np.ones((3, 1), dtype=int), 0))
 
 
 def test_a_linear_layer_on_unbounded_integers():
@@ -180,7 +209,7 @@ def test_a_linear_layer_on_unbounded_integers():
     bias[:4] = [0, 1, -1, 1 << 11]
 
     def layer():
-        return add_bias(product.stage(), product.multiply(x, weight, packed=pack(weight.data)), bias, 12)
+        return add_bias(product.stage(), product.multiply(x, PackedQuantized.of(weight)), bias, 12)
 
     found = layer()
     with plain():
