@@ -5,6 +5,7 @@ from __future__ import annotations
 import cocotb
 import numpy as np
 from cocotbext.axi import AxiLiteBus, AxiLiteMaster, AxiResp
+from endless import send_without_ends
 
 from hdl.bench import Testbench, stalls
 from intsim.shell import IDENTITY, shell_map
@@ -37,3 +38,17 @@ async def registers_say_what_passes(dut):
     assert await tb.finish() == rows.size
     beats = len(rows) * -(-tb.unit.max_row // tb.inputs.lanes)
     assert (await read("TAKEN"), await read("GIVEN"), await read("STATUS")) == (beats, beats, 0)
+
+
+@cocotb.test()
+async def a_row_without_an_end_is_cut(dut):
+    """The unit goes on, the rows behind are right, and software can see what happened."""
+    tb = Testbench(dut)
+    master = AxiLiteMaster(AxiLiteBus.from_prefix(dut, "s_axil"), dut.clk, dut.rst)
+    await tb.start()
+    registers = shell_map(tb.unit, data=False)
+    fmt = next(iter(tb.unit.inputs.values()))
+    rows = np.random.default_rng(4).integers(fmt.lo, fmt.hi, (30, tb.unit.max_row), fmt.dtype, endpoint=True)
+    await send_without_ends(tb, rows)
+    assert int.from_bytes((await master.read(registers.address("CUT_ROWS"), 4)).data, "little") == len(rows) - 1
+    assert int.from_bytes((await master.read(registers.address("STATUS"), 4)).data, "little") == 0

@@ -64,6 +64,8 @@ def shell_map(unit: Unit, *, data: bool, own: RegisterMap | None = None) -> Regi
         Register("GIVEN", 0x18, "ro", 32, "Transfers given since reset, modulo 2**32."),
         Register("SHA256", 0x20, "ro", 32, "Of the unit's parameters, the first four bytes first.", 8),
     ]
+    if unit.is_row and not data:
+        found.append(Register("CUT_ROWS", 0x40, "ro", 32, "Rows cut since reset, having been longer than MAX_ROW."))
     if data:
         if unit.is_row:
             found.append(Register("LENGTH", 0x1C, "rw", 32, "Elements of the rows that begin from now on."))
@@ -107,6 +109,7 @@ class UnitDriver:
     ----------
     bus : what carries words
     unit : the golden model of what answers there
+    base : byte address at which the shell's registers begin
 
     Raises
     ------
@@ -117,8 +120,9 @@ class UnitDriver:
     patience = 100_000
     """How often a result is asked for before giving up."""
 
-    def __init__(self, bus: Bus, unit: Unit):
+    def __init__(self, bus: Bus, unit: Unit, base: int = 0):
         self.bus = bus
+        self.base = base
         self.unit = unit
         self.registers = shell_map(unit, data=True)
         if (found := self.read("ID")) != IDENTITY:
@@ -177,11 +181,11 @@ class UnitDriver:
 
     def read(self, name: str, index: int = 0) -> int:
         """A register's value."""
-        return self.bus.read(self.registers.address(name, index))
+        return self.bus.read(self.base + self.registers.address(name, index))
 
     def write(self, name: str, value: int, index: int = 0) -> None:
         """Write a register; negative values in two's complement."""
-        self.bus.write(self.registers.address(name, index), value & 0xFFFF_FFFF)
+        self.bus.write(self.base + self.registers.address(name, index), value & 0xFFFF_FFFF)
 
 
 def _as_code(value: int, fmt: Format) -> int:

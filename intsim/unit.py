@@ -225,7 +225,7 @@ def takes_kernel(size: int) -> bool:
 
 def outputs_per_row(unit: Unit) -> tuple[bool, ...]:
     """For each output of a row unit, whether it is one value per row: seen from the shape of an answer."""
-    n = getattr(unit, "row_length", None) or 2
+    n = getattr(unit, "row_length", None) or min(2, unit.max_row)  # type: ignore[attr-defined]
     probe = unit(*(np.full((1, n), max(fmt.lo, min(0, fmt.hi)), dtype=fmt.dtype) for fmt in unit.inputs.values()))
     return tuple(column.ndim == 1 for column in (probe if isinstance(probe, tuple) else (probe,)))
 

@@ -7,10 +7,13 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hdl.component import UnitComponent
+from hdl.nonlinear.rows import words_of
+from hdl.parts.row_end import row_end
 from hdl.wrap.register_file import RegisterFile
 from hdl.wrap.registers import RegisterBus
 from intsim.errors import IntsimError
 from intsim.shell import IDENTITY, VERSION, element_words, own_base, sha_words, shell_map
+from intsim.unit import Unit
 
 __all__ = ["Addressed", "Identified"]
 
@@ -26,6 +29,8 @@ class Identified(UnitComponent):
     -------
     i, o : the unit's own streams
     bus : In(:class:`~hdl.wrap.registers.RegisterBus`), the registers of :func:`intsim.shell.shell_map`
+
+    A row that is longer than the longest is cut there, and its rest is another row.
 
     Attributes
     ----------
@@ -57,8 +62,18 @@ class Identified(UnitComponent):
         wiring.connect(m, self.inner.o, wiring.flipped(self.o))
         file = RegisterFile(m, self.bus, self.registers)
         self._facts(file, elements=False)
+        if self.unit.is_row:
+            self._end_rows(m, file)
         file.read("STATUS", self._counts(m, file))
         return m
+
+    def _end_rows(self, m: Module, file: RegisterFile) -> None:
+        """Rows that are too long are cut and counted, so that the unit never waits for an end that does not come."""
+        i = self.inner.i
+        ends, times = row_end(m, self.i, words_of(longest(self.unit), self.lanes)), Signal(32)
+        m.d.comb += i.payload.last.eq(ends)
+        m.d.sync += times.eq(times + (i.valid & i.ready & ends & ~self.i.payload.last))
+        file.read("CUT_ROWS", times)
 
     def _facts(self, file: RegisterFile, *, elements: bool) -> None:
         """What never changes, and the unit's own registers."""
@@ -151,11 +166,10 @@ class Addressed(Identified):
     def _count_row(self, m: Module, file: RegisterFile, offering: Value) -> None:
         """The length of rows, which changes between rows only, and the end of each."""
         i, bus = self.inner.i, self.bus
-        fixed = getattr(self.unit, "row_length", None)
-        longest = self.unit.max_row  # type: ignore[attr-defined]
-        length = Signal(range(longest + 1), init=fixed or longest)
-        place = Signal(range(longest))
-        legal = bus.write_data == fixed if fixed else (bus.write_data != 0) & (bus.write_data <= longest)
+        fixed, most = getattr(self.unit, "row_length", None), longest(self.unit)
+        length = Signal(range(most + 1), init=most)
+        place = Signal(range(most))
+        legal = bus.write_data == fixed if fixed else (bus.write_data != 0) & (bus.write_data <= most)
         with m.If(file.write("LENGTH", when=(place == 0) & ~offering & legal)):
             m.d.sync += length.eq(bus.write_data)
         file.read("LENGTH", length)
@@ -173,3 +187,8 @@ class Addressed(Identified):
         m.d.comb += o.ready.eq(file.write("NEXT", when=o.valid))
         last = o.valid & o.payload.last if self.unit.is_row else Const(0)
         return o.valid, last
+
+
+def longest(unit: Unit) -> int:
+    """Elements of the longest row that a row unit takes; of every row, where all have the same number."""
+    return getattr(unit, "row_length", None) or unit.max_row  # type: ignore[attr-defined]

@@ -20,6 +20,8 @@ class Driver:
     ----------
     bus : see :class:`intsim.registers.Bus`
     engine : the golden model as it is after reset; :attr:`engine` follows every change the driver makes
+    base : byte address at which the engine's registers begin; behind the registers of a shell,
+        ``intsim.shell.own_base(register_map(engine))`` further
 
     Raises
     ------
@@ -30,8 +32,9 @@ class Driver:
     patience = 100_000
     """How often a busy bank is asked for before giving up."""
 
-    def __init__(self, bus: Bus, engine: Engine):
+    def __init__(self, bus: Bus, engine: Engine, base: int = 0):
         self.bus = bus
+        self.base = base
         self.engine = engine
         self.registers = register_map(engine)
         found = self.read("ID")
@@ -73,11 +76,11 @@ class Driver:
 
     def read(self, name: str, index: int = 0, bank: int = 0) -> int:
         """A register's value."""
-        return self.bus.read(self.registers.address(name, index, bank))
+        return self.bus.read(self.base + self.registers.address(name, index, bank))
 
     def write(self, name: str, value: int, index: int = 0, bank: int = 0) -> None:
         """Write a register; negative values in two's complement."""
-        self.bus.write(self.registers.address(name, index, bank), value & 0xFFFF_FFFF)
+        self.bus.write(self.base + self.registers.address(name, index, bank), value & 0xFFFF_FFFF)
 
     def _fill(self, name: str, values: Sequence[int], bank: int) -> None:
         for index, value in enumerate(values):

@@ -92,10 +92,15 @@ class Engine(Unit):
                 f"{self.bits}-bit codes with {self.mantissa_bits}-bit mantissas: codes have 4 to 24 bits and mantissas "
                 "at least as many (one multiplier serves both squares and scales)"
             )
-        if self.max_row < 1 or not 2 <= self.intervals <= 15 or self.words > 512:
+        if not 1 <= self.max_row < 1 << 16 or not 2 <= self.intervals <= 15 or self.words > 512:
             raise IntsimError(
-                f"max_row {self.max_row}, {self.intervals} intervals, {self.words} words: the engine has rows of at "
-                "least 1 element, tables of 2 to 15 intervals and at most 512 words"
+                f"max_row {self.max_row}, {self.intervals} intervals, {self.words} words: the engine has rows of 1 to "
+                "65535 elements, tables of 2 to 15 intervals and at most 512 words"
+            )
+        if not 1 <= self.bins < 1 << 10 or self.mantissa_bits > 32:
+            raise IntsimError(
+                f"{self.bins} bins, {self.mantissa_bits}-bit mantissas: the registers hold 1 to 1023 bins and "
+                "mantissas of at most 32 bits"
             )
         if width["ratio"] < self.factor_bits or width["dividend"] > 62:
             raise IntsimError(
@@ -120,6 +125,12 @@ class Engine(Unit):
             )
         if max(table.mantissas) >> self.mantissa_bits:
             raise IntsimError(f"a mantissa exceeds {self.mantissa_bits} bits; make the bank with engine.design_bank")
+        most = ((1 << self.widths["sum"]) - 1) // self.max_row - (1 << 2 * (self.bits - 1))
+        if bank.epsilon > most:
+            raise IntsimError(
+                f"epsilon {bank.epsilon} makes the mean squares of {self.max_row} {self.bits}-bit codes exceed the "
+                f"sum's {self.widths['sum']} bits; use an epsilon of at most {most}"
+            )
 
     @classmethod
     def design(

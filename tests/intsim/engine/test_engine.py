@@ -116,6 +116,37 @@ def test_the_driver_knows_another_engine():
         driver.load(1, stored_bank("gelu"))
 
 
+def test_the_registers_may_lie_anywhere():
+    memory = Memory(ENGINE)
+    memory.words = {0x4000_0000 + where: word for where, word in memory.words.items()}
+    driver = Driver(memory, ENGINE, base=0x4000_0000)
+    driver.select(Mode.RMSNORM, 1)
+    assert memory.words[0x4000_0000 + register_map(ENGINE).address("CONTROL")] == 0x13
+
+
+@pytest.mark.parametrize(
+    ("dimensions", "says"),
+    [
+        ({"max_row": 70_000, "factor_bits": 18}, "1 to 65535 elements"),
+        ({"mantissa_bits": 40}, "at most 32 bits"),
+        ({"intervals": 2, "bins": 2000}, "1 to 1023 bins"),
+    ],
+)
+def test_no_engine_is_larger_than_its_registers_can_say(dimensions, says):
+    with pytest.raises(IntsimError, match=says):
+        Engine.design(**dimensions)
+
+
+def test_an_epsilon_that_the_sum_cannot_hold_is_refused():
+    """The largest one passes through a row of the largest mean square, exactly; one more is refused."""
+    narrow = Engine.design(bits=8, bins=16, t_bits=8, mantissa_bits=12, max_row=63)
+    most = ((1 << narrow.widths["sum"]) - 1) // 63 - (1 << 14)
+    unit = narrow.load(1, dataclasses.replace(narrow.banks[1], places=6, epsilon=most)).select(Mode.RMSNORM, 1)
+    assert_exact(unit, np.full((2, 63), -128, dtype=np.int8))
+    with pytest.raises(IntsimError, match=f"at most {most}"):
+        narrow.load(1, dataclasses.replace(narrow.banks[1], epsilon=most + 1))
+
+
 def test_the_c_header_and_the_package_say_what_the_map_says(tmp_path):
     registers = register_map(ENGINE)
     wanted = {f"ENGINE_{name}": value for name, value in registers.constants()}
