@@ -19,7 +19,7 @@ from intsim.kernels.blas import multiply_floats
 from intsim.kernels.dots import A_UNSIGNED, ELEMENT, LANES, PAIRS, ROWS, VECTORS, WORDS
 from intsim.kernels.machine import Route, route
 from intsim.kernels.memory import aligned, room
-from intsim.kernels.pack import copy_rows, turn_panels, weave_panels
+from intsim.kernels.pack import turn_panels, weave_panels
 from intsim.kernels.product import (
     accumulate,
     add_rows,
@@ -27,8 +27,8 @@ from intsim.kernels.product import (
     multiply_nibbles,
     multiply_tiles,
     multiply_vectors,
+    order,
     sum_panels,
-    sum_rows,
     widen_nibbles,
 )
 from intsim.kernels.threads import in_parts
@@ -61,7 +61,7 @@ _ONES = 0x01010101 if ELEMENT == 1 else 0x00010001  # a word of ones
 _BYTES = np.dtype(np.int8), np.dtype(np.uint8)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False, slots=True)
 class Limb:
     """Part of an operand ``(..., rows, columns)``: its elements stand for ``(element + offset) * 2**shift``."""
 
@@ -242,7 +242,7 @@ def _shifted(data: np.ndarray, offset: int) -> np.ndarray:
     return data if offset == 0 else data.astype(np.int64) + offset
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False, slots=True)
 class Prepared:
     """A product as the compiled functions take it: rows of words, panels, starting values.
 
@@ -268,13 +268,18 @@ def prepare(a: Limb, b: PackedLimb, bias: np.ndarray, rows: int) -> Prepared:
         b = b.widened(room("widened", _panel_shape(b.depth, b.columns), np.int32) if b.nibbles else None)
     flip, a_offset = _stored(a, tiles)
     panels, columns = b.panels, b.columns
-    data = _rows_of_words(a.data, flip, 4 * _panel_shape(b.depth, columns)[1], _TILE if tiles >= 0 else 1)
-    column_start = np.zeros(panels.shape[0] * LANES + VECTORS * LANES, dtype=np.int32)
-    column_start[:columns] = (bias + a_offset * b.sums[:columns].astype(np.int64)).astype(np.int32)
-    row_start = np.zeros(rows + ROWS, dtype=np.int32)
-    if b.offset:
-        compiled(sum_rows)(_as_bytes(a.data), a.signed, a.offset, b.offset, row_start)
-    return Prepared(tiles, data, panels, row_start, column_start, b.offset != 0, rows * columns * b.depth > _PARALLEL)
+    source = _as_bytes(a.data)
+    grain = _TILE if tiles >= 0 else 1
+    shape = -(-rows // grain) * grain, 4 * _panel_shape(b.depth, columns)[1]
+    on_lines = grain == 1 or (source.ctypes.data | source.strides[0]) % 64 == 0  # rows of tiles across them cost more
+    copied = flip != 0 or source.shape != shape or not on_lines
+    words = room("rows", shape, np.uint8) if copied else source
+    row_start = room("row_start", (rows + ROWS,), np.int32)
+    column_start = room("column_start", ((panels.shape[0] + VECTORS) * LANES,), np.int32)
+    compiled(order)(
+        source, copied, flip, a.signed, a.offset, a_offset, b.offset, bias, b.sums, words, row_start, column_start
+    )
+    return Prepared(tiles, words, panels, row_start, column_start, b.offset != 0, rows * columns * b.depth > _PARALLEL)
 
 
 def _packed_product(a: Limb, b: PackedLimb, bias: np.ndarray, out: np.ndarray) -> None:
@@ -282,23 +287,38 @@ def _packed_product(a: Limb, b: PackedLimb, bias: np.ndarray, out: np.ndarray) -
     rows, columns = out.shape
     ready = prepare(a, b, bias, rows)
 
-    def work(first: int, last: int, left: int = 0, right: int = columns) -> None:
-        scratch = room("scratch", SCRATCH, np.int32)
-        panels, part = ready.panels[left // LANES : -(-right // LANES)], out[first:last, left:right]
-        start = ready.column_start[left:]
-        if ready.tiles >= 0:
-            compiled(multiply_tiles)(ready.tiles, ready.rows[first:], panels, start, scratch, part)
-            if ready.row_sums:
-                compiled(add_rows)(ready.row_start[first:last], part)
-        elif ready.tiles == NIBBLED:
-            compiled(multiply_nibbles)(ready.rows[first:], panels, ready.row_start[first:], start, scratch, part)
-        else:
-            compiled(multiply_vectors)(ready.rows[first:], panels, ready.row_start[first:], start, scratch, part)
+    if not ready.parallel:
+        _run(ready, ready.rows, ready.panels, ready.row_start, ready.column_start, out)
+    elif rows >= columns:
 
-    if rows >= columns or not ready.parallel:
-        in_parts(work, rows, 2 * _TILE, ready.parallel)
+        def some_rows(first: int, last: int) -> None:
+            start = ready.row_start[first:]
+            _run(ready, ready.rows[first:], ready.panels, start, ready.column_start, out[first:last])
+
+        in_parts(some_rows, rows, 2 * _TILE, True)
     else:
-        in_parts(lambda left, right: work(0, rows, left, right), columns, 2 * VECTORS * LANES, ready.parallel)
+
+        def some_columns(first: int, last: int) -> None:
+            panels, start = ready.panels[first // LANES : -(-last // LANES)], ready.column_start[first:]
+            _run(ready, ready.rows, panels, ready.row_start, start, out[:, first:last])
+
+        in_parts(some_columns, columns, 2 * VECTORS * LANES, True)
+
+
+def _run(
+    ready: Prepared, rows: np.ndarray, panels: np.ndarray, row_start: np.ndarray, column_start: np.ndarray,
+    out: np.ndarray,
+) -> None:  # fmt: skip
+    """A part of a product, or all of it."""
+    scratch = room("scratch", SCRATCH, np.int32)
+    if ready.tiles >= 0:
+        compiled(multiply_tiles)(ready.tiles, rows, panels, column_start, scratch, out)
+        if ready.row_sums:
+            compiled(add_rows)(row_start[: len(out)], out)
+    elif ready.tiles == NIBBLED:
+        compiled(multiply_nibbles)(rows, panels, row_start, column_start, scratch, out)
+    else:
+        compiled(multiply_vectors)(rows, panels, row_start, column_start, scratch, out)
 
 
 def _batch(a: Limb, b: Limb, bias: np.ndarray, out: np.ndarray) -> None:
@@ -384,15 +404,3 @@ def _sums(panels: np.ndarray) -> np.ndarray:
     zeros = np.zeros(LANES, dtype=np.int32)
     compiled(sum_panels)(panels, np.full(panels.shape[1], _ONES, dtype=np.int32), zeros, sums)
     return sums
-
-
-def _rows_of_words(data: np.ndarray, flip: int, row_bytes: int, grain: int) -> np.ndarray:
-    """A as rows of words: itself where its rows are long and many enough, else a copy."""
-    source = _as_bytes(data)
-    rows = -(-source.shape[0] // grain) * grain
-    on_lines = (source.ctypes.data | source.strides[0]) % 64 == 0  # rows of tiles across cache lines cost more
-    if flip == 0 and source.shape == (rows, row_bytes) and (on_lines or grain == 1):
-        return source
-    words = room("rows", (rows, row_bytes), np.uint8)
-    compiled(copy_rows)(source, flip, words)
-    return words

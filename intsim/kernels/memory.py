@@ -25,13 +25,15 @@ def room(purpose: str, shape: tuple[int, ...], dtype: DTypeLike) -> np.ndarray:
 
     Fresh memory costs a page fault every 4 kB, as much as a copy; so up to 32 MB per purpose are kept.
     """
+    held: tuple[np.ndarray, np.ndarray] | None = getattr(_rooms, purpose, None)  # the memory, and how it was last used
+    if held is not None and held[1].shape == shape and held[1].dtype == dtype:
+        return held[1]
     size = _size(shape, dtype)
-    held: np.ndarray | None = getattr(_rooms, purpose, None)
-    if held is None or held.size < size + _LINE:
-        held = np.empty(size + _LINE, dtype=np.uint8)
-        if size <= _KEEP:
-            setattr(_rooms, purpose, held)
-    return _shaped(held, shape, dtype)
+    memory = held[0] if held is not None and held[0].size >= size + _LINE else np.empty(size + _LINE, dtype=np.uint8)
+    shaped = _shaped(memory, shape, dtype)
+    if size <= _KEEP:
+        setattr(_rooms, purpose, (memory, shaped))
+    return shaped
 
 
 def _size(shape: tuple[int, ...], dtype: DTypeLike) -> int:

@@ -32,6 +32,7 @@ __all__ = [
     "multiply_nibbles",
     "multiply_tiles",
     "multiply_vectors",
+    "order",
     "sum_panels",
     "sum_rows",
     "widen_nibbles",
@@ -284,6 +285,29 @@ def sum_rows(a, signed, offset, factor, out):
         for k in range(row.size):
             total += row[k] ^ flip
         out[r] = factor * (total + row.size * (offset - flip))
+
+
+@kernel
+def order(a, copied, flip, signed, raw_offset, a_offset, b_offset, bias, sums, words, row_start, column_start):
+    """What a product by packed panels needs of A, in one call.
+
+    Parameters
+    ----------
+    a, copied, flip : bytes [M, K elements]; whether they go into `words`, and what changes their signedness
+    signed, raw_offset, a_offset : whether the elements of `a` are, what they lack before the change and behind it
+    b_offset : what the elements of B lack
+    bias, sums : of every column, int64 [N], int32 [>= N]
+    words : bytes, written if `copied`
+    row_start, column_start : int32 [>= M], [>= N], written
+    """
+    if copied:
+        copy_rows(a, flip, words)
+    for c in range(bias.size):
+        column_start[c] = bias[c] + np.int64(a_offset) * sums[c]
+    if b_offset != 0:
+        sum_rows(a, signed, raw_offset, b_offset, row_start)
+    else:
+        row_start[: a.shape[0]] = 0
 
 
 @kernel

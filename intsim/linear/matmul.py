@@ -14,6 +14,8 @@ from intsim.kernels.memory import aligned
 
 __all__ = ["PackedWeights", "accumulator_bits", "matmul", "pack", "prove_width"]
 
+_WORDS, _LONG = np.dtype(np.int32), np.dtype(np.int64)
+
 
 def accumulator_bits(x: Format | np.ndarray, w: Format | np.ndarray | PackedWeights, depth: int, bias: Any = 0) -> int:
     """Bits of a two's complement accumulator that no product of `x` and `w` can leave.
@@ -126,9 +128,10 @@ def matmul(
     """
     packed = isinstance(w, PackedWeights)
     a, b = _integers(x, "x"), w if packed else _integers(w, "w")
-    for array, fmt, name in ((a, x_format, "x"), (b, w_format, "w")):
-        if fmt is not None and not isinstance(array, PackedWeights):
-            fmt.check(array, name)
+    if x_format is not None:
+        x_format.check(a, "x")
+    if w_format is not None and not packed:
+        w_format.check(b, "w")
     rows = a[None, :] if a.ndim == 1 else a
     sides = len(b.shape)
     if a.ndim < 1 or sides < 2 or rows.shape[-1] != b.shape[-2] or not (sides == 2 or b.shape[:-2] == rows.shape[:-2]):
@@ -137,10 +140,10 @@ def matmul(
     offsets = np.zeros(width, dtype=np.int64) if bias is None else _integers(bias, "bias").astype(np.int64)
     if offsets.shape not in ((width,), ()):
         raise IntsimError(f"bias {offsets.shape} does not fit {width} columns; give ({width},)")
-    need = prove_width(x_format or a, w_format or b, depth, offsets, acc_bits)
+    need = prove_width(x_format or a, w_format or b, depth, None if bias is None else offsets, acc_bits)
     shape = (*rows.shape[:-1], width)
-    result = _output(out, shape if a.ndim > 1 else shape[1:], np.dtype(np.int32 if acc_bits <= 32 else np.int64))
-    left = rows.reshape(-1 if sides > 2 else 1, *rows.shape[-2:] if sides > 2 else (-1, depth))
+    result = _output(out, shape if a.ndim > 1 else shape[1:], _WORDS if acc_bits <= 32 else _LONG)
+    left = rows.reshape(-1, *rows.shape[-2:]) if sides > 2 else rows.reshape(1, -1, depth)
     right = b if packed else b.reshape(-1, depth, width)
     offsets = offsets if offsets.shape else np.full(width, offsets)
     _multiply(left, right, offsets, need, result.reshape(*left.shape[:2], width))
@@ -181,15 +184,16 @@ def _multiply(
 
 
 def prove_width(
-    x: Format | np.ndarray, w: Format | np.ndarray | PackedWeights, depth: int, bias: np.ndarray, acc_bits: int
+    x: Format | np.ndarray, w: Format | np.ndarray | PackedWeights, depth: int, bias: np.ndarray | None, acc_bits: int
 ) -> int:
     """Bits that the accumulator needs, refused where it has fewer."""
     if not isinstance(acc_bits, (int, np.integer)) or not 2 <= acc_bits <= 64:
         raise IntsimError(f"acc_bits must be an integer in [2, 64], got {acc_bits!r}; 32 is usual")
     # What the types can hold settles most calls without a look at the values.
-    need = (depth * _bound(x) * _bound(w) + _magnitude(bias)).bit_length() + 1
+    need = (depth * _bound(x) * _bound(w) + (0 if bias is None else _magnitude(bias))).bit_length() + 1
     if need <= min(acc_bits, 32):
         return need
+    bias = np.zeros((), dtype=np.int64) if bias is None else bias
     need = accumulator_bits(x, w, depth, bias)
     if need <= acc_bits:
         return need
@@ -204,8 +208,8 @@ def prove_width(
 def _bound(values: Format | np.ndarray | PackedWeights) -> int:
     """A magnitude that no value passes, known without a look at them."""
     if isinstance(values, np.ndarray):
-        bound = np.iinfo(values.dtype)
-        return max(bound.max, -bound.min)
+        bits = 8 * values.dtype.itemsize
+        return 1 << (bits - 1) if values.dtype.kind == "i" else (1 << bits) - 1
     return _magnitude(values)
 
 
