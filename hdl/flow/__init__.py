@@ -13,6 +13,7 @@ from hdl.flow.verification import verify
 __all__ = [
     "export_c",
     "model",
+    "mutate",
     "place",
     "prove",
     "read_design",
@@ -30,4 +31,8 @@ def __getattr__(name: str):
         from hdl.flow import proof
 
         return getattr(proof, name)
+    if name == "mutate":
+        from hdl.flow import mutation
+
+        return mutation.mutate
     raise AttributeError(f"module 'hdl.flow' has no attribute {name!r}")

@@ -44,6 +44,7 @@ class Source:
     included : name -> text of files that the Verilog includes, by the name written there
     flags : further arguments for Verilator
     defines : macros for the harness
+    harness : C++ text that follows the harness, with further functions for the simulation
     """
 
     top: str
@@ -52,6 +53,7 @@ class Source:
     included: Mapping[str, str] = field(default_factory=dict)
     flags: tuple[str, ...] = ()
     defines: tuple[str, ...] = ()
+    harness: str = ""
 
     def write(self, folder: Path, memories: Path) -> list[str]:
         """Put the files into `folder`; the names of those to compile are returned.
@@ -78,7 +80,7 @@ def library(source: Source, inputs: Packing, outputs: Packing, simulator: str, *
         The design does not compile, or a tool is missing.
     """
     tools.require(*_needs(simulator))
-    harness = importlib.resources.files("hdl.flow").joinpath("harness/harness.cpp").read_text()
+    harness = importlib.resources.files("hdl.flow").joinpath("harness/harness.cpp").read_text() + source.harness
     macros = [*_macros(inputs, outputs), *(f"-D{name}" for name in source.defines)]
     recipe = [
         source.top,

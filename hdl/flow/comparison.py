@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from hdl.flow.simulation import Model, WrongAnswers
-from hdl.flow.stimulus import Columns
+from hdl.flow.stimulus import SHORT, Columns
 from intsim.unit import Unit
 
-__all__ = ["Batch", "Failing", "answers", "run_batch"]
+__all__ = ["Batch", "Failing", "answers", "pauses", "run_batch"]
 
 STALLS = 0.3
 """Probability of a pause, on each side that can pause, in the second run of a batch."""
@@ -76,12 +76,17 @@ class Failing:
         return {**self.batch.described(self.index), "after": before, "stalls": list(self.batch.stalls)}
 
 
-def run_batch(unit: Unit, device: Model, columns: Columns, *, stalled: bool, seed: int) -> Batch:
-    """Compare one batch, and once more under pauses if `stalled`; an input is right if both runs are."""
+def pauses(columns: Columns) -> list[tuple[float, float]]:
+    """Under which a batch runs: none, and a second time, where it is short, with some on both sides."""
+    return [(0.0, 0.0)] + [(STALLS, STALLS)] * (columns[0].size <= SHORT)
+
+
+def run_batch(unit: Unit, device: Model, columns: Columns, seed: int) -> Batch:
+    """Compare one batch, and once more under pauses if it is short; an input is right if both runs are."""
     expected = _tuple(unit(*columns))
-    runs = [(0.0, 0.0)] + [(STALLS, STALLS if device.stallable else 0.0)] * stalled
     result: Batch | None = None
-    for stalls in runs:
+    for sender, receiver in pauses(columns):
+        stalls = (sender, receiver if device.stallable else 0.0)
         found = answers(unit, device, columns, expected, stalls, seed)
         if isinstance(found.got, str):
             return found

@@ -15,13 +15,15 @@ import numpy as np
 from intsim.formats import Format
 from intsim.unit import Unit
 
-__all__ = ["LIMIT", "Stimulus"]
+__all__ = ["LIMIT", "SHORT", "Stimulus"]
 
 LIMIT = 1 << 24
 """As many input combinations are tried exhaustively, and as many random ones beyond."""
 
+SHORT = 1 << 16
+"""Values on a port up to which a batch also runs under pauses: the first one, and all that is directed."""
+
 _CHUNK = 1 << 20
-_FIRST = 1 << 16  # the first batch also runs under stalls: keep it short
 
 Columns = tuple[np.ndarray, ...]
 
@@ -102,9 +104,12 @@ class Stimulus:
         yield from self._random_rows() if self.unit.is_row else self._random_elements()
 
     def _all_elements(self) -> Iterator[Columns]:
-        bounds = [0, min(_FIRST, self.combinations), *range(_CHUNK, self.combinations, _CHUNK), self.combinations]
+        bounds = [0, min(SHORT, self.combinations), *range(_CHUNK, self.combinations, _CHUNK), self.combinations]
         for start, stop in itertools.pairwise(sorted(set(bounds))):
-            yield self._digits(np.arange(start, stop), 1)[0]
+            index = np.arange(start, stop)
+            if start == 0:  # in no order: a register that keeps its value too long shows where neighbours differ
+                index = np.random.default_rng([self.seed, 3]).permutation(index)
+            yield self._digits(index, 1)[0]
 
     def _all_rows(self) -> Iterator[Columns]:
         for n in self._lengths:
@@ -124,13 +129,17 @@ class Stimulus:
             elements.append(tuple(reversed(columns)))
         return elements
 
-    def _directed(self) -> Iterator[Columns]:
-        """What the unit knows about itself, then the ends and ramps of every port."""
+    def corners(self) -> Iterator[Columns]:
+        """What the unit knows about itself: its corners and near-ties, in batches."""
         for source in ("corners", "near_ties"):
             offer = getattr(self.unit, source, None)
             columns = offer() if offer else None
             if columns is not None:
                 yield from _rows_or_elements(columns, self.unit.is_row, self._only_length)
+
+    def _directed(self) -> Iterator[Columns]:
+        """Corners, then the ends and ramps of every port."""
+        yield from self.corners()
         if self.unit.is_row:
             yield from self._shaped_rows()
 
@@ -175,7 +184,7 @@ def _rows_or_elements(columns: Columns, rows: bool, length: int | None) -> Itera
         n = length or 1
         flat = [column.reshape(-1) for column in columns]
         columns = tuple(np.resize(column, (-(-column.size // n), n)) for column in flat)
-    step = max(_FIRST // columns[0].shape[1], 1) if rows else _FIRST
+    step = max(SHORT // columns[0].shape[1], 1) if rows else SHORT
     for start in range(0, columns[0].shape[0], step):
         yield tuple(column[start : start + step] for column in columns)
 

@@ -36,6 +36,7 @@ VERBS = {
     "rtl": "Hardware",
     "verify": "Hardware",
     "prove": "Hardware",
+    "mutate": "Hardware",
     "synth": "Hardware",
     "place": "Hardware",
     "report": "Hardware",

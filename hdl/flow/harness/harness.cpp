@@ -77,8 +77,14 @@ struct Dut {
         put(PORT(m_axis_tready, m__axis__tready), 0);
         nothing();
     }
-    // Between transfers the data lines hold a fixed nonsense: whoever reads them then is found, and every time.
-    void nothing() { std::memset(bytes(PORT(s_axis_tdata, s__axis__tdata)), 0xA5, IN_DATA); }
+    // Between transfers the lines hold a fixed nonsense, `last` the opposite of what it was: whoever reads them then
+    // is found, and every time.
+    void nothing() {
+        std::memset(bytes(PORT(s_axis_tdata, s__axis__tdata)), 0xA5, IN_DATA);
+#if IN_LAST
+        put(PORT(s_axis_tlast, s__axis__tlast), !get(PORT(s_axis_tlast, s__axis__tlast)));
+#endif
+    }
     void reset(int cycles) {
         idle();
 #ifdef RESET_WITHOUT_CLOCK

@@ -1,0 +1,5 @@
+"""``python -m hdl.flow.mutation``: the report."""
+
+from hdl.flow.mutation.page import main
+
+main()

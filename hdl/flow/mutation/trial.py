@@ -1,0 +1,163 @@
+"""The ordinary verification of a design, for one fault after the other: which of them it notices, and by what.
+
+The same inputs as :func:`hdl.flow.verify`, as it compares them; the corners in other orders under many and few
+pauses on either side; then resets while transfers are on their way, after which a short run must be right.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+from dataclasses import dataclass
+
+import numpy as np
+
+from hdl.flow.build import Source
+from hdl.flow.comparison import answers, pauses
+from hdl.flow.emission import Rtl
+from hdl.flow.mutation.netlist import SELECT
+from hdl.flow.simulation import Model, NoAnswer, WrongAnswers
+from hdl.flow.stimulus import Columns, Stimulus
+from intsim.unit import Unit
+
+__all__ = ["Planted", "Trial"]
+
+_SELECT = f"""
+extern "C" void dut_select(Dut *dut, uint16_t number) {{
+    auto &top = dut->top;
+    (void)top;
+    std::memcpy(bytes(PORT({SELECT}, {SELECT})), &number, sizeof number);
+}}
+
+// As dut_run, with a reset of one cycle: a register that takes a second one to forget is found.
+extern "C" int dut_run_briefly_reset(Dut *dut, Job *job) {{
+    dut->reset(1);
+    return job->stall_in || job->stall_out ? drive<true>(*dut, *job) : drive<false>(*dut, *job);
+}}
+"""
+
+_INTERRUPTIONS = ((1, 0.0), (2, 0.5), (3, 0.0), (7, 0.7), (19, 0.3), (40, 0.5))  # answers taken, pauses meanwhile
+_PAUSES = ((0.1, 0.9), (0.9, 0.1), (0.5, 0.5))  # under which the corners run again: sender's, receiver's
+_AFTER = 256  # inputs, or rows, compared after each
+_PATIENCE = 2000  # cycles: an interruption also comes where nothing is answered at all
+
+
+class Planted(Model):
+    """A design with faults in it, of which none or one is active.
+
+    Parameters
+    ----------
+    design : the design without faults
+    verilog : the same with them, and the input that selects one
+    simulator, timeout : as for a model
+    """
+
+    def __init__(self, design: Rtl, verilog: str, simulator: str, timeout: int):
+        source = Source(design.top, {f"{design.top}.v": verilog}, harness=_SELECT)
+        super().__init__(design.unit, source, design.inputs, design.outputs, simulator, timeout=timeout)
+        self._code.dut_select.argtypes = [ctypes.c_void_p, ctypes.c_uint16]
+        self._code.dut_run_briefly_reset.argtypes = self._code.dut_run.argtypes
+        self._runs = (self._code.dut_run, self._code.dut_run_briefly_reset)
+
+    def select(self, number: int) -> None:
+        """Make fault `number` the active one, with a fresh instance of the design; zero: none."""
+        self._code.dut_destroy(self._dut)
+        self._dut = ctypes.c_void_p(self._code.dut_create())
+        self._code.dut_select(self._dut, number)
+
+    def reset_briefly(self, briefly: bool) -> None:
+        """Whether runs begin with a reset of one clock cycle instead of four."""
+        self._code.dut_run = self._runs[briefly]
+
+
+@dataclass(frozen=True)
+class _Batch:
+    columns: Columns
+    expected: Columns
+
+    @classmethod
+    def of(cls, unit: Unit, columns: Columns) -> _Batch:
+        """With the golden answers."""
+        result = unit(*columns)
+        return cls(columns, tuple(np.atleast_1d(port) for port in (result if isinstance(result, tuple) else (result,))))
+
+    def spread(self, count: int) -> _Batch:
+        """About `count` of its inputs or rows, evenly spread."""
+        step = -(-self.columns[0].shape[0] // count)
+        columns, expected = (tuple(column[::step] for column in side) for side in (self.columns, self.expected))
+        return _Batch(columns, expected)
+
+    def shuffled(self, seed: int) -> _Batch:
+        """The same in another order."""
+        order = np.random.default_rng(seed).permutation(self.columns[0].shape[0])
+        columns, expected = (tuple(column[order] for column in side) for side in (self.columns, self.expected))
+        return _Batch(columns, expected)
+
+
+class Trial:
+    """All that the ordinary verification compares, computed once.
+
+    Parameters
+    ----------
+    unit : any unit
+    stimulus : its inputs
+
+    Attributes
+    ----------
+    inputs : how many are compared: elements, or rows of a row unit
+    exhaustive : whether that is every input there is
+    """
+
+    def __init__(self, unit: Unit, stimulus: Stimulus):
+        self.unit = unit
+        self.seed = stimulus.seed
+        self.exhaustive = stimulus.exhaustive
+        self._corners = [_Batch.of(unit, columns) for columns in stimulus.corners()]
+        self._batches = [_Batch.of(unit, columns) for columns in stimulus.batches()]
+        self.inputs = sum(batch.columns[0].shape[0] for batch in self._batches)
+
+    def corners_notice(self, device: Planted) -> str | None:
+        """How the unit's corners alone show a fault, or None if they do not."""
+        return next(filter(None, (self._compared(device, batch) for batch in self._corners)), None)
+
+    def notices(self, device: Planted) -> str | None:
+        """How the verification fails, or None if it does not."""
+        for batch in self._batches:
+            for stalls in pauses(batch.columns):
+                if found := self._compared(device, batch, stalls):
+                    return found
+        for batch in self._corners:
+            for turn, stalls in enumerate(_PAUSES):
+                if found := self._compared(device, batch.shuffled(turn), stalls):
+                    return found
+        return self._interrupted(device)
+
+    def _compared(self, device: Planted, batch: _Batch, stalls: tuple[float, float] = (0.0, 0.0)) -> str | None:
+        when = ", under pauses" if any(stalls) else ""
+        try:
+            found = answers(self.unit, device, batch.columns, batch.expected, stalls, self.seed)
+        except NoAnswer:
+            return f"no answer{when}"
+        if isinstance(found.got, str):
+            return f"the stream's rules are broken{when}"
+        if found.wrong.any():
+            return f"{int(np.count_nonzero(found.wrong))} of {found.wrong.size} wrong{when}"
+        return None
+
+    def _interrupted(self, device: Planted) -> str | None:
+        """Reset in mid-stream, then a short run."""
+        short = max(self._batches, key=lambda batch: batch.columns[0].size).spread(_AFTER)
+        beats = device.inputs.pack(short.columns)
+        patience, device.timeout = device.timeout, _PATIENCE
+        try:
+            for briefly in (False, True):
+                for taken, paused in _INTERRUPTIONS:
+                    with contextlib.suppress(NoAnswer, WrongAnswers):  # cut off, as meant
+                        device.drive(beats, taken, beats.size, (0.0, paused), seed=taken)
+                    device.reset_briefly(briefly)
+                    if found := self._compared(device, short):
+                        return f"{found}, after a reset in mid-stream"
+        finally:
+            device.timeout = patience
+            device.reset_briefly(False)
+        return None
