@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,13 +15,15 @@ from intsim.models.heads import merge_heads, split_heads
 from intsim.models.llama_designer import HEAD_BITS, LOGIT_BITS, LlamaDesigner, at_least
 from intsim.models.network import IntegerNetwork, Record
 from intsim.models.real.llama import Llama, causal
-from intsim.prepare.calibrate import calibrate
-from intsim.prepare.llama import prepare
+from intsim.prepare.calibrate import Calibration, calibrate
+from intsim.prepare.llama import prepare, within
 from intsim.schemes import Scheme
 
 __all__ = ["IntegerLlama"]
 
 Cache = dict[str, Quantized]
+
+HEADROOM = 64  # how much larger than in calibration a gated activation may become
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +43,9 @@ class IntegerLlama(IntegerNetwork):
     those asked for). **Ours:** what it leaves in floating point: an integer embedding table; queries and keys
     leave their projection with the residual's width, are turned (rotary tables of 16 bits) and then brought to the
     width of activations; final norm and head keep 8 bits however few the blocks have; logits have 16. What a branch
-    adds to the residual stream has the stream's width.
+    adds to the residual stream has the stream's width. I-LLM's exponents begin at 0, so that four bits hold no more
+    than 3825: where calibration finds more than a 64th of that behind the gate, a power of two goes from the up to the
+    down projection, which changes no code.
     """
 
     heads: int
@@ -67,9 +71,9 @@ class IntegerLlama(IntegerNetwork):
             No samples, or a scheme without an operator that the paper does not leave in float.
         """
         model = prepare(model, scheme.steps, samples)
-        design = LlamaDesigner(
-            scheme, calibrate(model.real, samples, percentile=percentile, range=scheme.range), model.positions
-        )
+        ranges = calibrate(model.real, samples, percentile=percentile, range=scheme.range)
+        model = within(model, _reaches(ranges, len(model.blocks)), scheme.reach(scheme.bits.activation) / HEADROOM)
+        design = LlamaDesigner(scheme, ranges, model.positions)
         most = float(np.abs(model.words).max())
         design.scales["embedding"] = most / Int(scheme.bits.embedded).hi
         words = scheme.design_embedding(model.words, design.scales["embedding"])
@@ -132,6 +136,12 @@ class IntegerLlama(IntegerNetwork):
         mixed = _reshaped(layer[at + "context"](p, v), self.heads)
         context = record(at + "context", merge_heads(mixed, layer[at + "context"]))
         return record(at + "proj", layer[at + "proj"](context))
+
+
+def _reaches(ranges: Mapping[str, Calibration], blocks: int) -> list[float]:
+    """The largest magnitude behind each block's gate."""
+    seen = (ranges[f"{number}.act"] for number in range(blocks))
+    return [float(max(np.abs(found.low).max(), np.abs(found.high).max())) for found in seen]
 
 
 def _reshaped(x: Quantized, heads: int) -> Quantized:

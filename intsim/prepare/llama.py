@@ -30,7 +30,7 @@ from intsim.prepare.transforms import (
 )
 from intsim.schemes.step import Step
 
-__all__ = ["FAMILIES", "balance_scores", "first_factors", "prepare", "rotated", "smoothed", "with_outliers"]
+__all__ = ["FAMILIES", "balance_scores", "first_factors", "prepare", "rotated", "smoothed", "with_outliers", "within"]
 
 FAMILIES = ("qkv", "qkt", "out", "fc1", "x1x2", "fc2")
 """I-LLM's families of factors, in the order in which they are applied; see :mod:`intsim.prepare.transforms`."""
@@ -149,6 +149,23 @@ def rotated(model: Llama, matrix: np.ndarray) -> Llama:
         words=(model.words @ matrix).astype(np.float32),
         head=head.astype(np.float32),
         norm=np.ones_like(model.norm),
+    )
+
+
+def within(model: Llama, reaches: Sequence[float], most: float) -> Llama:
+    """The model whose gated activations stay below `most`: a power of two goes from the up to the down projection.
+
+    Every weight keeps its mantissa, so that no code of a network with scales per channel changes.
+
+    Parameters
+    ----------
+    reaches : the largest magnitude of each block's gated activation
+    """
+    powers = [2.0 ** np.ceil(np.log2(reach / most)) if reach > most else 1.0 for reach in reaches]
+    if max(powers) == 1:
+        return model
+    return smoothed(
+        model, [{"fc2": np.full(len(block.alpha), power)} for block, power in zip(model.blocks, powers, strict=True)]
     )
 
 

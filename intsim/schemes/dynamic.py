@@ -113,6 +113,10 @@ class DynamicScheme(Scheme):
         assert isinstance(unit, DISwiGLU)
         return DynamicGated(unit, self._design_matmul(self.bits.activation))
 
+    def reach(self, bits: int) -> float:
+        assert isinstance(self.requantize, DIMatMul)
+        return float(((1 << self.requantize.mantissa_bits) - 1) * ((1 << bits) - 1))  # exponents begin at 0
+
     def _design_matmul(self, bits: int) -> DIMatMul:
         base = self.requantize
         assert isinstance(base, DIMatMul)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import abc
 import dataclasses
 import inspect
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -301,6 +302,10 @@ class Scheme(Parameters, abc.ABC):
 
     def _lacks(self, question: str) -> IntsimError:
         return IntsimError(f"{self.name} does not answer {question}; use a StaticScheme or a DynamicScheme")
+
+    def reach(self, bits: int) -> float:
+        """The largest magnitude that codes of so many bits can stand for, whatever the scale."""
+        return math.inf
 
     def fit_scale(self, part: str, scale: float) -> float:
         """The scale, at or above `scale`, at which the constants of a part (``softmax``, ``activation``) are exact."""

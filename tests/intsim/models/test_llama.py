@@ -12,7 +12,7 @@ from intsim.formats.quantized import Quantized
 from intsim.measure.network import with_bits
 from intsim.models import IntegerLlama
 from intsim.models.real.llama import made_up
-from intsim.prepare.llama import prepare, smoothed
+from intsim.prepare.llama import prepare, smoothed, within
 from intsim.schemes import SCHEMES, Step, illm
 from intsim.schemes.causal import align_seen
 
@@ -133,6 +133,23 @@ def test_a_smoothed_gate_is_undone_inside_the_sigmoid_where_the_scheme_can():
         assert np.square(got[f"{number}.act"].decode() - act).sum() < 0.01 * np.square(act).sum()
     with pytest.raises(IntsimError, match="divisor per channel"):
         network("ivit", model)
+
+
+def test_large_gated_activations_are_brought_within_the_exponents_without_changing_a_code():
+    powers = [{"fc2": np.full(24, 2.0**-n)} for n in (9, 11)]  # activations 512 and 2048 times as large
+    large = smoothed(MODEL, powers)
+    assert np.array_equal(large(TOKENS), MODEL(TOKENS))
+    scheme = with_bits(illm, "w4a4")
+    got, wanted = (IntegerLlama.design(model, scheme, SAMPLES).trace(TOKENS) for model in (large, MODEL))
+    assert all(np.array_equal(got[place].data, wanted[place].data) for place in wanted)
+    assert np.array_equal(got["logits"].decode(), wanted["logits"].decode())
+    most = scheme.reach(4)
+    assert most == 15 * 255
+    reach = [float(np.abs(large.real(TOKENS)[f"{n}.act"]).max()) for n in (0, 1)]
+    inside = within(large, reach, most / 64)
+    assert all(np.abs(inside.real(TOKENS)[f"{n}.act"]).max() <= most / 64 for n in (0, 1))
+    assert np.array_equal(inside(TOKENS), MODEL(TOKENS))
+    assert within(MODEL, [1.0, 1.0], most) is MODEL
 
 
 def test_the_steps_of_a_scheme_are_carried_out():
