@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from intsim.cli import console
-from intsim.cli.eval import Count, Images, Model, Pairs, Percentile, Seed, Text
+from intsim.cli.eval import Count, Images, Model, Pairs, Percentile, Ranges, Seed, Smooth, Text, calibrated
 from intsim.cli.hardware import flow
 from intsim.cli.options import AsJson
 from intsim.cli.units import resolve_scheme
@@ -29,6 +29,8 @@ def command(
     count: Count = None,
     seed: Seed = 0,
     percentile: Percentile = 100,
+    ranges: Ranges = None,
+    smooth: Smooth = None,
     pairs: Pairs = None,
     text: Text = None,
     images: Images = None,
@@ -49,7 +51,8 @@ def command(
     from intsim.files import make_folder
     from intsim.measure import network as measured
 
-    chosen = [resolve_scheme(name.strip()) for name in schemes.split(",") if name.strip()]
+    named = [resolve_scheme(name.strip()) for name in schemes.split(",") if name.strip()]
+    chosen = [calibrated(scheme, percentile, ranges, smooth) for scheme in named]
     columns = [width.strip().lower() for width in widths.split(",") if width.strip()]
     for scheme in chosen:
         for width in columns:
@@ -63,7 +66,9 @@ def command(
     task = measured.open_task(model, measured.Data(count, seed, pairs, text, images))
     with console.steps(len(chosen) * len(columns)) as begin:
         cells = measured.compare(task, chosen, columns, percentile=percentile, begin=begin)
-    asked = _spoken(model, widths, schemes, count, seed)
+    given = {"count": count, "range": ranges, "smooth": smooth, "pairs": pairs, "text": text, "images": images}
+    given["percentile"] = None if percentile == 100 else f"{percentile:g}"
+    asked = _spoken(model, {"widths": widths, "schemes": schemes, **given, "seed": seed}, hardware)
     summary = measured.summarise(task, cells, _hardware(cells) if hardware else {}, asked)
     if output is not None:
         paths = measured.write_comparison(output, summary)
@@ -74,10 +79,10 @@ def command(
         _print(summary)
 
 
-def _spoken(model: str, widths: str, schemes: str, count: int | None, seed: int) -> str:
-    words = ["intsim", "compare", model, "--widths", widths, "--schemes", schemes]
-    words += ["--count", str(count)] if count is not None else []
-    return shlex.join([*words, "--seed", str(seed)])
+def _spoken(model: str, given: dict[str, Any], hardware: bool) -> str:
+    """The command that asks for the same."""
+    options = [text for name, value in given.items() if value is not None for text in (f"--{name}", str(value))]
+    return shlex.join(["intsim", "compare", model, *options, *([] if hardware else ["--no-hardware"])])
 
 
 def _hardware(cells: Any) -> dict[str, dict[str, Any]]:

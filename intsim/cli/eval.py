@@ -5,7 +5,7 @@ from __future__ import annotations
 import json as json_module
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,7 +14,22 @@ from intsim.cli.options import AsJson, settings
 from intsim.cli.units import resolve_scheme
 from intsim.errors import IntsimError
 
-__all__ = ["Count", "Images", "Model", "Pairs", "Percentile", "Seed", "Text", "command"]
+if TYPE_CHECKING:
+    from intsim.schemes import Scheme
+
+__all__ = [
+    "Count",
+    "Images",
+    "Model",
+    "Pairs",
+    "Percentile",
+    "Ranges",
+    "Seed",
+    "Smooth",
+    "Text",
+    "calibrated",
+    "command",
+]
 
 Model = Annotated[
     str,
@@ -27,6 +42,15 @@ Model = Annotated[
 Count = Annotated[int | None, typer.Option(help="Items to judge on; 1,000 docstrings for a sentence encoder.")]
 Seed = Annotated[int, typer.Option(help="Draws the items and the bootstrap.")]
 Percentile = Annotated[float, typer.Option(help="Share of the values that calibration keeps, in percent.")]
+Ranges = Annotated[
+    str | None, typer.Option("--range", help="How calibration finds ranges: minmax or mse.", show_default=False)
+]
+Smooth = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SHARE", help="Smooth what linear layers read; SHARE of 0 .. 1, such as 17/20, goes to the weights."
+    ),
+]
 Pairs = Annotated[Path | None, typer.Option(metavar="FILE", help="Own pairs: QUERY<tab>TARGET lines or JSON lines.")]
 Text = Annotated[Path | None, typer.Option(metavar="FILE", help="Own text for a language model.")]
 Images = Annotated[Path | None, typer.Option(metavar="DIR", help="Own images, a sub-folder per class.")]
@@ -45,6 +69,8 @@ def command(
     count: Count = None,
     seed: Seed = 0,
     percentile: Percentile = 100,
+    ranges: Ranges = None,
+    smooth: Smooth = None,
     pairs: Pairs = None,
     text: Text = None,
     images: Images = None,
@@ -67,6 +93,7 @@ def command(
     from intsim.measure import network as measured
 
     chosen = measured.with_bits(resolve_scheme(scheme), bits, **_widths(position))
+    chosen = calibrated(chosen, percentile, ranges, smooth)
     task = measured.open_task(model, measured.Data(count, seed, pairs, text, images))
     for folder in (output, vectors):
         if folder is not None:
@@ -93,6 +120,16 @@ def command(
         console.note(f"left in floating point by {chosen.paper}: {', '.join(left)}")
     if per_layer:
         _print_places(figures["places"])
+
+
+def calibrated(scheme: Scheme, percentile: float, ranges: str | None, smooth: str | None) -> Scheme:
+    """The scheme with the rule for ranges and the smoothing that were asked for."""
+    from intsim.schemes import Step
+
+    if ranges == "mse" and percentile != 100:
+        raise IntsimError(f"--range mse and --percentile {percentile:g} are two rules for one range; leave one out")
+    chosen = scheme if ranges is None else scheme.replace(range=ranges)
+    return chosen if smooth is None else chosen.replace(steps=(*chosen.steps, Step.of("smooth", strength=smooth)))
 
 
 def _widths(given: list[str]) -> dict[str, int]:

@@ -1,6 +1,7 @@
 """`intsim eval` and `intsim compare` on a user's own folder and own pairs."""
 
 import json
+import shlex
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from command_line import intsim, refuses
 from small_bert import bert_folder, write_pairs
 
 from intsim.measure.network import Data, open_task, read_vectors, with_bits
-from intsim.schemes import SCHEMES
+from intsim.schemes import SCHEMES, Step
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +38,19 @@ def test_eval_gives_the_figures_of_the_task(place):
     text = run_eval(place, "--scheme", "ivit", "--bits", "w6a8", "--set", "scores=12").out
     assert f"{wanted['integer']['mrr']['mean']:.4f}" in text
     assert f"{wanted['difference']['top1']['low']:.4f}" in text
+
+
+def test_eval_takes_a_rule_for_ranges_and_smoothing(place):
+    task = open_task(str(place / "bert"), Data(pairs=place / "pairs.tsv"))
+    scheme = SCHEMES["ivit"].replace(range="mse", steps=(Step.of("smooth", strength="17/20"),))
+    wanted = task.evaluate(task.design(with_bits(scheme, "w8a4")))
+    got = run_eval(place, "--scheme", "ivit", "--bits", "w8a4", "--range", "mse", "--smooth", "17/20", "--json").json
+    assert {key: got[key] for key in wanted} == wanted
+    plain = run_eval(place, "--scheme", "ivit", "--bits", "w8a4", "--json").json
+    assert plain["cosine"] != got["cosine"]
+    refused = run_eval(place, "--scheme", "ivit", "--range", "widest")
+    assert refused.code == 2
+    assert "known: minmax, mse, percentile" in refused.err
 
 
 def test_eval_per_layer_names_every_place(place):
@@ -78,6 +92,8 @@ def test_a_scheme_from_a_file(place, tmp_path):
         (("--set", "scores=wide"), "scores=16"),
         (("--count", "1"), "at least two"),
         (("--percentile", "10"), "(50, 100]"),
+        (("--percentile", "99", "--range", "mse"), "leave one out"),
+        (("--smooth", "2"), "[0, 1]"),
         (("--text", "x"), "--pairs"),
     ],
 )
@@ -86,17 +102,9 @@ def test_eval_refuses(place, tmp_path, options, says):
 
 
 def test_compare_puts_schemes_and_widths_side_by_side(place, tmp_path):
-    words = (
-        "compare",
-        place / "bert",
-        "--pairs",
-        place / "pairs.tsv",
-        "--schemes",
-        "hawq,ivit",
-        "--widths",
-        "w8a8,W4A4",
-    )
-    found = intsim(*words, "--no-hardware", "-o", tmp_path, "--json")
+    words = ["compare", place / "bert", "--widths", "w8a8,W4A4", "--schemes", "hawq,ivit"]
+    words += ["--pairs", place / "pairs.tsv", "--seed", "0", "--no-hardware"]
+    found = intsim(*words, "-o", tmp_path, "--json")
     assert found.code == 0
     assert json.loads((tmp_path / "compare.json").read_text()) == found.json
     assert (tmp_path / "compare.html").read_text().count("<tr") > 8
@@ -104,9 +112,22 @@ def test_compare_puts_schemes_and_widths_side_by_side(place, tmp_path):
     alone = run_eval(place, "--scheme", "ivit", "--bits", "w4a4", "--json").json
     ivit = next(scheme for scheme in found.json["schemes"] if scheme["name"] == "ivit")
     assert ivit["cells"]["w4a4"]["figures"]["integer"] == alone["integer"]
-    text = intsim(*words, "--no-hardware").out
+    assert shlex.split(found.json["command"]) == ["intsim", *map(str, words)]
+    text = intsim(*words).out
     assert f"{alone['integer']['mrr']['mean']:.4f}" in text
     assert "float32" in text
+
+
+def test_compare_takes_what_eval_takes(place, tmp_path):
+    words = ("--range", "mse", "--smooth", "17/20")
+    alone = run_eval(place, "--scheme", "ivit", "--bits", "w8a4", *words, "--json").json
+    chosen = ("--schemes", "ivit,illm", "--widths", "w8a4", "--no-hardware", "--json")
+    found = intsim("compare", place / "bert", "--pairs", place / "pairs.tsv", *words, *chosen).json
+    ivit, illm = (scheme["cells"]["w8a4"] for scheme in found["schemes"])
+    assert ivit["figures"]["integer"] == alone["integer"]
+    assert illm["figures"] is None  # scales per token leave no place for one per channel
+    assert "leave steps out" in illm["refused"]
+    assert "--range mse --smooth 17/20" in found["command"]
 
 
 @pytest.mark.parametrize(
