@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from benchmarks.data import channel_constants, operands, rows, rows16, single_constants
@@ -13,35 +15,35 @@ from intsim.requant import Requantizer
 from intsim.tables import Direct
 
 
+def _again(function, *args):
+    """The call again and again, into the memory of its first result."""
+    out = function(*args)
+    return lambda: function(*args, out=out)
+
+
 def gemm(case):
     a, b = operands(case)
-    weights, out = pack(b), np.empty((case.shape[0], case.shape[2]), dtype=np.int32)
-    return lambda: matmul(a, weights, out=out)
+    return _again(matmul, a, pack(b))
 
 
 def batch(case):
     a, b = operands(case)
-    out = np.empty((*a.shape[:-1], b.shape[-1]), dtype=np.int32)
-    return lambda: matmul(a, b, out=out)
+    return _again(matmul, a, b)
 
 
 def fused(case):
     a, b = operands(case)
-    weights, unit = pack(b), _per_channel(case.shape[2])
-    out = np.empty((case.shape[0], case.shape[2]), dtype=np.int8)
-    return lambda: linear(a, weights, unit, out=out)
+    return _again(linear, a, pack(b), _per_channel(case.shape[2]))
 
 
 def int4(case):
     a, b = operands(case)
-    weights, out = pack(b >> 4), np.empty((case.shape[0], case.shape[2]), dtype=np.int32)
-    return lambda: matmul(a, weights, out=out)
+    return _again(matmul, a, pack(b >> 4))
 
 
 def gemm16(case):
     a, b = operands(case, np.int16)
-    weights, out = pack(b), np.empty((case.shape[0], case.shape[2]), dtype=np.int64)
-    return lambda: matmul(a, weights, acc_bits=64, out=out)
+    return _again(partial(matmul, acc_bits=64), a, pack(b))
 
 
 def block_gemm(case):
@@ -49,9 +51,7 @@ def block_gemm(case):
     a, b = operands(case, np.int16)
     left, right = fmt.quantize(a.astype(np.int32), 15), fmt.quantize(b.T.astype(np.int32), 15)
     unit = BlockMatmul(fmt, fmt, max_k=case.shape[1])
-    shape = case.shape[0], case.shape[2]
-    out = np.empty(shape, dtype=np.int64), np.empty(shape, dtype=np.int16)
-    return lambda: unit(left, right, out=out)
+    return _again(unit, left, unit.pack(right))
 
 
 def block_quantise(case):
@@ -64,21 +64,15 @@ def _per_channel(channels):
     return Requantizer(channels=constants, right=True, y=Int(8))
 
 
-def _unit(unit, *ports):
-    shape = np.broadcast_shapes(*(port.shape for port in ports))
-    out = np.empty(shape, dtype=next(iter(unit.outputs.values())).dtype)
-    return lambda: unit(*ports, out=out)
-
-
 def requantise(case):
-    return _unit(Requantizer(channels=(single_constants(),), right=True, y=Int(8)), rows(case))
+    return _again(Requantizer(channels=(single_constants(),), right=True, y=Int(8)), rows(case))
 
 
 emulate = requantise
 
 
 def channels(case):
-    return _unit(_per_channel(case.shape[1]), rows(case), np.arange(case.shape[1]))
+    return _again(_per_channel(case.shape[1]), rows(case), np.arange(case.shape[1]))
 
 
 def dynamic(case):
@@ -87,23 +81,23 @@ def dynamic(case):
 
 
 def softmax(case):
-    return _unit(Shiftmax.design(1 / (1 << 9), out_bits=8), rows(case) >> 8)
+    return _again(Shiftmax.design(1 / (1 << 9), out_bits=8), rows(case) >> 8)
 
 
 emulate_softmax = softmax
 
 
 def norm(case):
-    return _unit(IViTLayerNorm(), rows(case))
+    return _again(IViTLayerNorm(), rows(case))
 
 
 def table16(case):
-    return _unit(catalogue.get("nli_gelu"), rows16(case))
+    return _again(catalogue.get("nli_gelu"), rows16(case))
 
 
 def table8(case):
     unit = Direct.design("sigmoid", Fixed(8, 4), Fixed(8, 7), saturate=True)
-    return _unit(unit, rows16(case).astype(np.int8))
+    return _again(unit, rows16(case).astype(np.int8))
 
 
 def emulate_gemm(case):

@@ -15,7 +15,7 @@ from intsim.exact import kernel
 from intsim.kernels.amx import HAS_TILES, TILE_ROWS, call_tiles, emit_or_trap, release_tiles
 from intsim.kernels.dots import LANES, emit_prefetch
 from intsim.kernels.requantize import shifted_half
-from intsim.kernels.vectors import I32, I64, LINE, WIDE, WORDS, Loop, all_of, declared, load, splat, store
+from intsim.kernels.vectors import I32, I64, LINE, WORDS, Loop, all_of, declared, load, splat, store
 from intsim.rounding import Rounding
 
 __all__ = ["LONGEST_GROUP", "TOGETHER", "configuration", "multiply_in_tiles"]
@@ -23,6 +23,7 @@ __all__ = ["LONGEST_GROUP", "TOGETHER", "configuration", "multiply_in_tiles"]
 LONGEST_GROUP = 64  # bytes: one step of a tile
 _HALF = 8  # rows whose totals and exponents fill the registers
 _LARGEST_SHIFT = 31
+_LINES = 4  # of B to come, asked for with each block of half a tile
 _NO_EXPONENT = -(1 << 30)  # below every other: a total of 0 that stands there adds nothing
 TOGETHER = 8  # blocks
 _SHORTS = ir.VectorType(ir.IntType(16), LANES)
@@ -94,7 +95,7 @@ def block_sums(typingctx, a, a_stride, b, out, blocks, steps):
 
 
 @intrinsic(prefer_literal=True)
-def settle(typingctx, mode, sums, blocks, lefts, left_stride, rights, right_stride, totals, exponents):
+def settle(typingctx, mode, sums, blocks, lefts, left_stride, rights, right_stride, totals, exponents, ahead):
     """Eight rows of 16 sums per block brought to their largest exponent so far by `mode`, and added.
 
     Parameters
@@ -104,11 +105,12 @@ def settle(typingctx, mode, sums, blocks, lefts, left_stride, rights, right_stri
     lefts, left_stride : address of the first row's exponents, one per block (int32), bytes between rows
     rights, right_stride : the columns' exponents of the first block (int32), bytes between blocks
     totals, exponents : addresses of int32[8, 16], read and written
+    ahead : address of what is wanted next, _LINES lines of it with each block
     """
     chosen = mode.literal_value
 
     def codegen(context, builder, signature, args):
-        _, sums, blocks, lefts, left_stride, rights, right_stride, totals, exponents = args
+        _, sums, blocks, lefts, left_stride, rights, right_stride, totals, exponents, ahead = args
         shift_name = "llvm.x86.avx512.psrav.d.512"
 
         def shifted(value, count):
@@ -122,6 +124,9 @@ def settle(typingctx, mode, sums, blocks, lefts, left_stride, rights, right_stri
         state = [load(builder, address, WORDS, place) for place in places for address in (totals, exponents)]
         loop = Loop(builder, blocks, state, step=1)
         at = builder.add(sums, builder.mul(loop.index, ir.Constant(I64, _TILE_BYTES)))
+        wanted = builder.add(ahead, builder.mul(loop.index, ir.Constant(I64, LINE * _LINES)))
+        for line in range(_LINES):
+            emit_prefetch(builder, builder.add(wanted, ir.Constant(I64, LINE * line)), near=3)
         right = load(builder, builder.add(rights, builder.mul(loop.index, right_stride)), WORDS)
         after = []
         for row, place in enumerate(places):
@@ -138,12 +143,12 @@ def settle(typingctx, mode, sums, blocks, lefts, left_stride, rights, right_stri
             store(builder, after[2 * row + 1], exponents, place)
         return context.get_dummy_value()
 
-    return types.void(mode, *[types.intp] * 8), codegen
+    return types.void(mode, *[types.intp] * 9), codegen
 
 
 @intrinsic
 def deliver(typingctx, totals, exponents, offset, y, y_stride, exponent, exponent_stride):
-    """A tile of totals as int64 and of exponents, `offset` added, as int16: addresses, and bytes between rows."""
+    """A tile of totals and of exponents, `offset` added, these as int16: addresses, and bytes between rows."""
 
     def codegen(context, builder, signature, args):
         totals, exponents, offset, y, y_stride, exponent, exponent_stride = args
@@ -151,7 +156,7 @@ def deliver(typingctx, totals, exponents, offset, y, y_stride, exponent, exponen
         for row in range(TILE_ROWS):
             number, place = ir.Constant(I64, row), ir.Constant(I64, LANES * row)
             total, power = (load(builder, address, WORDS, place) for address in (totals, exponents))
-            store(builder, builder.sext(total, WIDE), builder.add(y, builder.mul(y_stride, number)))
+            store(builder, total, builder.add(y, builder.mul(y_stride, number)))
             short = builder.trunc(builder.add(power, offsets), _SHORTS)
             store(builder, short, builder.add(exponent, builder.mul(exponent_stride, number)))
         return context.get_dummy_value()
@@ -165,7 +170,7 @@ def ask_for_tile(typingctx, y, y_stride, exponent, exponent_stride):
 
     def codegen(context, builder, signature, args):
         for row in range(TILE_ROWS):
-            for address, stride, size in ((args[0], args[1], 8), (args[2], args[3], 2)):
+            for address, stride, size in ((args[0], args[1], 4), (args[2], args[3], 2)):
                 line = builder.add(address, builder.mul(stride, ir.Constant(I64, row)))
                 for offset in range(0, size * LANES, LINE):
                     emit_prefetch(builder, builder.add(line, ir.Constant(I64, offset)), write=1)
@@ -186,7 +191,7 @@ def multiply_in_tiles(tiles, a, a_exponents, b, b_exponents, steps, mode, rooms,
     steps : words of a block
     rooms : room for tiles of totals, of exponents, and of the sums of TOGETHER blocks, int32 [2 + TOGETHER, 16, 16]
     offset : added to exponents
-    y, exponent : int64 and int16 (M, N), written
+    y, exponent : int32 and int16 (M, N), written
     """
     assert HAS_TILES
     rows, columns = y.shape
@@ -206,12 +211,14 @@ def multiply_in_tiles(tiles, a, a_exponents, b, b_exponents, steps, mode, rooms,
                 count = min(TOGETHER, blocks - first)
                 a_at = a.ctypes.data + i * a_stride + 4 * steps * first
                 block_sums(a_at, a_stride, panel + 4 * LANES * steps * first, sums, count, steps)
+                ahead = panel + (4 * LANES * steps * (first + count) if first + count < blocks else b.strides[0])
                 lefts = a_exponents.ctypes.data + i * left_stride + 4 * first
                 rights = b_exponents.ctypes.data + first * right_stride + 4 * j
                 for half in range(2):
                     part = _HALF * half * 4 * LANES
                     left = lefts + _HALF * half * left_stride
-                    settle_by(mode, sums + part, count, left, left_stride, rights, right_stride, t + part, r + part)
+                    to = ahead + LINE * _LINES * count * half
+                    settle_by(mode, sums + part, count, left, left_stride, rights, right_stride, t + part, r + part, to)
             height, width = min(TILE_ROWS, rows - i), min(LANES, columns - j)
             if height == TILE_ROWS and width == LANES:
                 deliver(t, r, offset, place, y.strides[0], power, exponent.strides[0])
@@ -224,15 +231,15 @@ def multiply_in_tiles(tiles, a, a_exponents, b, b_exponents, steps, mode, rooms,
 
 
 @kernel
-def settle_by(mode, sums, blocks, lefts, left_stride, rights, right_stride, t, r):
+def settle_by(mode, sums, blocks, lefts, left_stride, rights, right_stride, t, r, ahead):
     """:func:`settle` for a mode known at run time."""
     if mode == TO_NEG:
-        settle(TO_NEG, sums, blocks, lefts, left_stride, rights, right_stride, t, r)
+        settle(TO_NEG, sums, blocks, lefts, left_stride, rights, right_stride, t, r, ahead)
     elif mode == TO_ZERO:
-        settle(TO_ZERO, sums, blocks, lefts, left_stride, rights, right_stride, t, r)
+        settle(TO_ZERO, sums, blocks, lefts, left_stride, rights, right_stride, t, r, ahead)
     elif mode == TIES_TO_POS:
-        settle(TIES_TO_POS, sums, blocks, lefts, left_stride, rights, right_stride, t, r)
+        settle(TIES_TO_POS, sums, blocks, lefts, left_stride, rights, right_stride, t, r, ahead)
     elif mode == TIES_AWAY:
-        settle(TIES_AWAY, sums, blocks, lefts, left_stride, rights, right_stride, t, r)
+        settle(TIES_AWAY, sums, blocks, lefts, left_stride, rights, right_stride, t, r, ahead)
     else:
-        settle(TIES_TO_EVEN, sums, blocks, lefts, left_stride, rights, right_stride, t, r)
+        settle(TIES_TO_EVEN, sums, blocks, lefts, left_stride, rights, right_stride, t, r, ahead)

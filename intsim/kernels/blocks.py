@@ -7,6 +7,7 @@ its blocks pass. A shift of 31 bits or more rounds such a total to what 31 gives
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,7 @@ from intsim.kernels.requantize import shifted_half
 from intsim.kernels.threads import in_parts
 from intsim.rounding import Rounding
 
-__all__ = ["ACC_BITS", "multiply_blocks"]
+__all__ = ["ACC_BITS", "BlockPanels", "multiply_blocks", "pack_blocks"]
 
 ACC_BITS = 30
 _PARALLEL = 1 << 22
@@ -37,60 +38,95 @@ _LANES = ir.VectorType(_I32, LANES)
 TO_NEG, TO_ZERO, TIES_TO_POS, TIES_AWAY, TIES_TO_EVEN = (int(mode) for mode in Rounding)
 
 
+@dataclass(eq=False, slots=True)
+class BlockPanels:
+    """B ``(N, K)`` of a product as the kernels read it.
+
+    Attributes
+    ----------
+    words, exponents : panels; int32 (blocks, at least N)
+    starts : int32 of the same shape, what A's change of signedness takes from each block's sums
+    rows, depth : N, K
+    """
+
+    words: np.ndarray
+    exponents: np.ndarray
+    starts: np.ndarray
+    rows: int
+    depth: int
+
+
+def pack_blocks(unit: Any, b: np.ndarray, exponents: np.ndarray) -> BlockPanels | None:
+    """B's mantissas (N, K), shifted by their tags, and exponents (N, blocks); None where there is no kernel."""
+    group = unit.a.group
+    if unit.exact or unit.acc_bits > ACC_BITS or group % 4 or ELEMENT != 1 or route() is Route.BLAS or _wide(b):
+        return None
+    rows, blocks = exponents.shape
+    width = LANES if _in_tiles(group) else _WIDTH
+    words = _panels(b, -(-rows // width) * width // LANES, group // 4 * blocks)
+    right, starts = np.zeros((2, blocks, words.shape[0] * LANES), dtype=np.int32)
+    right[:, :rows] = exponents.T
+    if _flipped(group):
+        edges = np.arange(0, b.shape[1], group)
+        starts[:, :rows] = -128 * np.add.reduceat(b, edges, axis=1, dtype=np.int32).T
+    return BlockPanels(words, right, starts, rows, b.shape[1])
+
+
 def multiply_blocks(
     unit: Any,
     a: np.ndarray,
-    a_exponents: np.ndarray,
-    b: np.ndarray,
-    b_exponents: np.ndarray,
+    exponents: np.ndarray,
+    b: BlockPanels,
     out: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> tuple[np.ndarray, np.ndarray] | None:
     """Sums and exponents of ``a @ b.T`` as :class:`~intsim.linear.BlockMatmul` returns them, or None.
 
     Parameters
     ----------
-    a, b : mantissas (M, K), (N, K), shifted by their tags
-    a_exponents, b_exponents : of the blocks, (M, blocks), (N, blocks)
+    a, exponents : mantissas (M, K), shifted by their tags; of the blocks (M, blocks)
     """
-    group = unit.a.group
-    if unit.exact or unit.acc_bits > ACC_BITS or group % 4 or ELEMENT != 1 or route() is Route.BLAS:
+    if _wide(a):
         return None
-    if any(v.dtype != np.int8 and (int(v.min()) < -128 or int(v.max()) > 127) for v in (a, b)):
-        return None
-    rows, columns, blocks = len(a), len(b), a_exponents.shape[1]
-    grain, width = (TILE_ROWS, LANES) if HAS_TILES and group <= LONGEST_GROUP else (ROWS, _WIDTH)
+    group, rows, blocks = unit.a.group, len(a), exponents.shape[1]
+    grain = TILE_ROWS if _in_tiles(group) else ROWS
     tall = -(-rows // grain) * grain
-    panels = _panels(b, -(-columns // width) * width // LANES, group // 4 * blocks)
     left = np.zeros((tall, blocks), dtype=np.int32)
-    right = np.zeros((blocks, panels.shape[0] * LANES), dtype=np.int32)
-    left[:rows], right[:, :columns] = a_exponents, b_exponents.T
+    left[:rows] = exponents
     if out is None:
-        out = np.empty((rows, columns), dtype=np.int64), np.empty((rows, columns), dtype=np.int16)
+        out = aligned((rows, b.rows), np.int32), aligned((rows, b.rows), np.int16)
     y, exponent = out
-    flip = 0x80 if A_UNSIGNED and grain == ROWS else 0
-    words = _bytes(a, flip, tall, 4 * panels.shape[1])
-    starts = np.zeros((blocks, right.shape[1]), dtype=np.int32)
-    if flip:
-        edges = np.arange(0, a.shape[1], group)
-        starts[:, :columns] = -128 * np.add.reduceat(b, edges, axis=1, dtype=np.int32).T
+    words = _bytes(a, 0x80 if _flipped(group) else 0, tall, 4 * b.words.shape[1])
     tiles = configuration(group // 4)
 
     def work(first: int, last: int) -> None:
-        if grain == TILE_ROWS:
+        if _in_tiles(group):
             compiled(multiply_in_tiles)(
-                tiles, words[first:], left[first:], panels, right, group // 4, int(unit.rounding),
+                tiles, words[first:], left[first:], b.words, b.exponents, group // 4, int(unit.rounding),
                 room("block_tiles", (2 + TOGETHER, TILE_ROWS, LANES), np.int32), unit.lsb, y[first:last],
                 exponent[first:last],
             )  # fmt: skip
             return
         rooms = room("block_tiles", (3, ROWS, _WIDTH), np.int32)
         compiled(multiply_tile_rows)(
-            words[first:], left[first:], panels, right, starts, group // 4, a.shape[1], int(unit.rounding), rooms,
+            words[first:], left[first:], b.words, b.exponents, b.starts, group // 4, b.depth, int(unit.rounding), rooms,
             unit.lsb, y[first:last], exponent[first:last],
         )  # fmt: skip
 
-    in_parts(work, rows, grain, rows * columns * blocks > _PARALLEL)
+    in_parts(work, rows, grain, rows * b.rows * blocks > _PARALLEL)
     return y, exponent
+
+
+def _in_tiles(group: int) -> bool:
+    return HAS_TILES and group <= LONGEST_GROUP
+
+
+def _flipped(group: int) -> bool:
+    """Whether bytes of A change their signedness."""
+    return A_UNSIGNED and not _in_tiles(group)
+
+
+def _wide(mantissas: np.ndarray) -> bool:
+    return mantissas.dtype != np.int8 and (int(mantissas.min()) < -128 or int(mantissas.max()) > 127)
 
 
 def _panels(b: np.ndarray, count: int, steps: int) -> np.ndarray:

@@ -96,13 +96,13 @@ _DOTS = {PAIRS: dot_pairs, BYTES_VNNI: _dot_vnni, BYTES_SDOT: _dot_sdot}
 _AHEAD = 1024  # bytes of a panel
 
 
-def emit_prefetch(builder, address, write=0):
-    """Ask for the cache line that holds `address`, to read it once, or to write it."""
+def emit_prefetch(builder, address, write=0, near=2):
+    """Ask for the cache line that holds `address`, to read it once, or to write it; `near` 3 is the nearest cache."""
     pointer = _I8.as_pointer()
     kinds = [pointer, _I32, _I32, _I32]
     name = "llvm.prefetch.p0"
     fn = builder.module.globals.get(name) or ir.Function(builder.module, ir.FunctionType(ir.VoidType(), kinds), name)
-    builder.call(fn, [builder.inttoptr(address, pointer), *(ir.Constant(_I32, v) for v in (write, 2, 1))])
+    builder.call(fn, [builder.inttoptr(address, pointer), *(ir.Constant(_I32, v) for v in (write, near, 1))])
 
 
 def emit_tile(builder, dot, width, rows, vectors, args, nibbles=False):

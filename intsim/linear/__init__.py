@@ -1,7 +1,7 @@
 """Linear operators on integers: matrix products, dynamic requantisation, residual adds, average pools,
 convolution, embedding, rotary embedding."""
 
-from intsim.linear.block_dot import BlockDot, BlockMatmul
+from intsim.linear.block_dot import BlockDot, BlockMatmul, PackedBlocks
 from intsim.linear.block_encoder import BlockEncoder
 from intsim.linear.conv import Conv2d
 from intsim.linear.dynamic import DynamicRequantize
@@ -25,6 +25,7 @@ __all__ = [
     "DynamicRequantize",
     "Embedding",
     "Hadamard",
+    "PackedBlocks",
     "PackedWeights",
     "PairRotation",
     "ResidualAdd",

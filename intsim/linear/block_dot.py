@@ -22,7 +22,7 @@ from intsim.parameters import Parameters
 from intsim.rounding import TO_NEG, Rounding, shift_round
 from intsim.unit import Unit
 
-__all__ = ["BlockDot", "BlockMatmul"]
+__all__ = ["BlockDot", "BlockMatmul", "PackedBlocks"]
 
 
 _KERNEL_SIZE = 1 << 12  # multiplications up to which the plain operator is as quick
@@ -115,6 +115,22 @@ class BlockDot(Unit):
         return {"y": y.astype(self.outputs["y"].dtype)}
 
 
+@dataclass(frozen=True, eq=False)
+class PackedBlocks:
+    """The right operand of a :class:`BlockMatmul`, ordered once for many products: :meth:`BlockMatmul.pack` makes it.
+
+    Attributes
+    ----------
+    product : the one it was ordered for
+    blocks : the operand
+    panels : the same in the order of the machine's instructions; None where only the plain operator multiplies it
+    """
+
+    product: BlockMatmul
+    blocks: Blocks
+    panels: Any
+
+
 @dataclass(frozen=True)
 class BlockMatmul(Parameters):
     """Matrix product of block floating-point arrays, blocks along the shared axis.
@@ -157,29 +173,43 @@ class BlockMatmul(Parameters):
         return _sum_bits(self.a, self.b) + span + growth
 
     @property
+    def _dtype(self) -> np.dtype:
+        return np.dtype(np.int32 if self.acc_bits <= 32 else np.int64)
+
+    @property
     def lsb(self) -> int:
         """Exponent of a block sum's unit when both shared exponents are 0."""
         return sum(1 - fmt.magnitude - fmt.delta for fmt in (self.a, self.b))
 
+    def pack(self, b: Blocks) -> PackedBlocks:
+        """Weights ``(n, K)`` in the order of the machine's instructions, for many products."""
+        self._check(b, self.b, "b")
+        from intsim.kernels.blocks import pack_blocks
+
+        return PackedBlocks(self, b, pack_blocks(self, _shifted(b), b.exponents))
+
     def __call__(
-        self, a: Blocks, b: Blocks, out: tuple[np.ndarray, np.ndarray] | None = None
+        self, a: Blocks, b: Blocks | PackedBlocks, out: tuple[np.ndarray, np.ndarray] | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
         """Sums and exponents of ``a @ b.T``: the real result is ``y * 2**exponent``.
 
         Parameters
         ----------
-        a : (m, K); b : (n, K), both with blocks along their last axis
+        a : (m, K); b : (n, K), or what :meth:`pack` made of it; both with blocks along their last axis
         out : where sums and exponents go, of their dtypes and shape, C-contiguous
 
         Returns
         -------
-        y, exponent : int64 (m, n) and int16 (m, n); with `exact` every exponent is the same
+        y, exponent : (m, n), int32 for accumulators of up to 32 bits, else int64; and int16 (m, n). With `exact` every
+        exponent is the same
         """
-        for fmt, blocks, port in ((self.a, a, "a"), (self.b, b, "b")):
-            if blocks.format != fmt or blocks.mantissas.ndim != 2:
-                raise IntsimError(
-                    f"{port}: expected a matrix in {fmt}, got {blocks.mantissas.shape} in {blocks.format}"
-                )
+        panels = None
+        if isinstance(b, PackedBlocks):
+            if b.product != self:
+                raise IntsimError(f"b was packed for {b.product}; pack it for {self}")
+            panels, b = b.panels, b.blocks
+        self._check(a, self.a, "a")
+        self._check(b, self.b, "b")
         k = a.mantissas.shape[1]
         if b.mantissas.shape[1] != k or k > self.max_k:
             raise IntsimError(
@@ -187,8 +217,8 @@ class BlockMatmul(Parameters):
             )
         shape = a.mantissas.shape[0], b.mantissas.shape[0]
         if out is not None:
-            _check_out(out, shape)
-        fast = self._by_kernel(a, b, out)
+            _check_out(out, shape, self._dtype)
+        fast = self._by_kernel(a, b, panels, out)
         if fast is not None:
             return fast
         y, exponent = np.empty((2, *shape), dtype=np.int64)
@@ -210,37 +240,44 @@ class BlockMatmul(Parameters):
         )
         exponent = (exponent + self.lsb + (self.a.lo + self.b.lo if self.exact else 0)).astype(np.int16)
         if out is None:
-            return y, exponent
+            return y.astype(self._dtype, copy=False), exponent
         out[0][...], out[1][...] = y, exponent
         return out
 
+    def _check(self, blocks: Blocks, fmt: DBFP, port: str) -> None:
+        if blocks.format != fmt or blocks.mantissas.ndim != 2:
+            raise IntsimError(f"{port}: expected a matrix in {fmt}, got {blocks.mantissas.shape} in {blocks.format}")
+
     def _by_kernel(
-        self, a: Blocks, b: Blocks, out: tuple[np.ndarray, np.ndarray] | None = None
+        self, a: Blocks, b: Blocks, panels: Any = None, out: tuple[np.ndarray, np.ndarray] | None = None
     ) -> tuple[np.ndarray, np.ndarray] | None:
         """Sums and exponents where operators run compiled and a kernel covers these formats."""
         if not is_compiled() or a.mantissas.size * len(b.mantissas) < _KERNEL_SIZE:
             return None
+        panels = panels or self.pack(b).panels
+        if panels is None:
+            return None
         from intsim.kernels.blocks import multiply_blocks
 
-        left, right = (
-            blocks.mantissas.astype(np.int64) << (blocks.tags.astype(np.int64) * fmt.delta)
-            if fmt.delta
-            else blocks.mantissas
-            for fmt, blocks in ((self.a, a), (self.b, b))
-        )
-        return multiply_blocks(self, left, a.exponents, right, b.exponents, out)
+        return multiply_blocks(self, _shifted(a), a.exponents, panels, out)
 
     def decode(self, y: Any, exponent: Any) -> np.ndarray:
         """The real values of what the product returns, float64."""
         return np.ldexp(np.asarray(y).astype(np.float64), np.asarray(exponent))
 
 
-def _check_out(out: tuple[np.ndarray, np.ndarray], shape: tuple[int, int]) -> None:
+def _shifted(blocks: Blocks) -> np.ndarray:
+    """Mantissas at the smaller exponent of their tags."""
+    delta = blocks.format.delta
+    return blocks.mantissas.astype(np.int64) << (blocks.tags.astype(np.int64) * delta) if delta else blocks.mantissas
+
+
+def _check_out(out: tuple[np.ndarray, np.ndarray], shape: tuple[int, int], sums: np.dtype) -> None:
     """Sums and exponents of a product must have a place for every element."""
-    for place, dtype in zip(out, (np.int64, np.int16), strict=True):
+    for place, dtype in zip(out, (sums, np.dtype(np.int16)), strict=True):
         if place.shape != shape or place.dtype != dtype or not (place.flags.c_contiguous and place.flags.writeable):
             raise IntsimError(
-                f"out holds int64 and int16 of {shape}, C-contiguous and writeable; got {place.dtype} {place.shape}"
+                f"out holds {sums} and int16 of {shape}, C-contiguous and writeable; got {place.dtype} {place.shape}"
             )
 
 

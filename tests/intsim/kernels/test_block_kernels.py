@@ -59,6 +59,7 @@ def test_equals_the_plain_operator(formats, rows, columns, depth, rounding, spre
     held, block_dot._KERNEL_SIZE = block_dot._KERNEL_SIZE, 0
     try:
         got = unit(a, b)
+        packed = unit(a, unit.pack(b))
         taken = unit._by_kernel(a, b) is not None
         block_dot._KERNEL_SIZE = 1 << 62
         expected = unit(a, b)
@@ -66,9 +67,10 @@ def test_equals_the_plain_operator(formats, rows, columns, depth, rounding, spre
         block_dot._KERNEL_SIZE = held
     narrow = unit.acc_bits <= block_kernels.ACC_BITS and all(fmt.magnitude + fmt.delta <= 7 for fmt in formats)
     assert taken or not narrow or route() in (Route.PAIRS, Route.BLAS)
-    for mine, theirs in zip(got, expected, strict=True):
+    for mine, ordered, theirs in zip(got, packed, expected, strict=True):
         assert mine.dtype == theirs.dtype
         np.testing.assert_array_equal(mine, theirs)
+        np.testing.assert_array_equal(ordered, theirs)
 
 
 @pytest.mark.parametrize("exact", [False, True])
@@ -90,7 +92,7 @@ def test_results_go_where_they_are_wanted():
     for rows, columns, kernel_size in ((40, 50, 0), (3, 2, 1 << 62)):
         a, b = drawn(fmt, rows, 64, rng, 4), drawn(fmt, columns, 64, rng, 4)
         unit = BlockMatmul(fmt, fmt, max_k=64)
-        out = np.empty((rows, columns), dtype=np.int64), np.empty((rows, columns), dtype=np.int16)
+        out = np.empty((rows, columns), dtype=np.int32), np.empty((rows, columns), dtype=np.int16)
         held, block_dot._KERNEL_SIZE = block_dot._KERNEL_SIZE, kernel_size
         try:
             expected, found = unit(a, b), unit(a, b, out)
@@ -100,10 +102,22 @@ def test_results_go_where_they_are_wanted():
         assert found[1] is out[1]
         for mine, theirs in zip(found, expected, strict=True):
             np.testing.assert_array_equal(mine, theirs)
-        with pytest.raises(IntsimError, match="out holds int64 and int16"):
+        with pytest.raises(IntsimError, match="out holds int32 and int16"):
             unit(a, b, out=(out[1], out[0]))
-        with pytest.raises(IntsimError, match="out holds int64 and int16"):
+        with pytest.raises(IntsimError, match="out holds int32 and int16"):
             unit(a, b, out=(out[0].T, out[1]))
+
+
+def test_packed_operands_are_for_one_product_whatever_its_size():
+    fmt, rng = BFP(8, 16), np.random.default_rng(5)
+    a, b = drawn(fmt, 2, 32, rng, 4), drawn(fmt, 3, 32, rng, 4)
+    unit, other = BlockMatmul(fmt, fmt, max_k=64), BlockMatmul(fmt, fmt, max_k=64, rounding=Rounding.TIES_AWAY)
+    for mine, theirs in zip(unit(a, unit.pack(b)), unit(a, b), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+    with plain():
+        np.testing.assert_array_equal(unit(a, unit.pack(b))[0], unit(a, b)[0])
+    with pytest.raises(IntsimError, match="packed for"):
+        other(a, unit.pack(b))
 
 
 QUANTISED = [BFP(8, 32), BFP(8, 5, lo=-3, hi=4), BFP(5, 16, lo=-20, hi=40), BFP(2, 3), DBFP(7, 8, 100, -10, 30, 0)]

@@ -77,6 +77,7 @@ def test_running_exponent_follows_the_stated_order(rounding, seed, k):
     a, b = random_blocks(A, (2, k), seed), random_blocks(B, (2, k), seed + 1)
     product = BlockMatmul(A, B, max_k=64, rounding=rounding)
     y, exponent = product(a, b)
+    assert y.dtype == (np.int32 if product.acc_bits <= 32 else np.int64)
     for i in range(2):
         for j in range(2):
             assert (int(y[i, j]), int(exponent[i, j])) == aligned_by_definition(product, a, b, i, j)
