@@ -223,10 +223,19 @@ def takes_kernel(size: int) -> bool:
     return is_compiled() and size >= _KERNEL_SIZE
 
 
+def one_input(unit: Unit) -> list[np.ndarray]:
+    """An input that every unit takes: the code nearest to 0 at each port, of a row unit a row of two elements.
+
+    Where all rows have the same length, or only one element, the row is as long as that.
+    """
+    n = getattr(unit, "row_length", None) or min(2, getattr(unit, "max_row", 1))
+    shape = (1, n) if unit.is_row else (1,)
+    return [np.full(shape, max(fmt.lo, min(0, fmt.hi)), dtype=fmt.dtype) for fmt in unit.inputs.values()]
+
+
 def outputs_per_row(unit: Unit) -> tuple[bool, ...]:
     """For each output of a row unit, whether it is one value per row: seen from the shape of an answer."""
-    n = getattr(unit, "row_length", None) or min(2, unit.max_row)  # type: ignore[attr-defined]
-    probe = unit(*(np.full((1, n), max(fmt.lo, min(0, fmt.hi)), dtype=fmt.dtype) for fmt in unit.inputs.values()))
+    probe = unit(*one_input(unit))
     return tuple(column.ndim == 1 for column in (probe if isinstance(probe, tuple) else (probe,)))
 
 

@@ -10,15 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-import numpy as np
-
 import intsim
 from hdl.flow.c_plan import Plan, Size, Value, plan_calls
 from hdl.flow.c_source import PRELUDE, Translator, constant
 from intsim.errors import IntsimError
 from intsim.files import write_files
 from intsim.formats import Format
-from intsim.unit import Unit
+from intsim.unit import Unit, one_input
 
 __all__ = ["export_c"]
 
@@ -135,9 +133,7 @@ def _count(value: Value) -> str:
 def _one_per_row(unit: Unit, port: str) -> bool:
     if not unit.is_row:
         return False
-    n = getattr(unit, "row_length", None) or 2
-    sample = [np.full((1, n), max(f.lo, min(0, f.hi)), dtype=f.dtype) for f in unit.inputs.values()]
-    return unit._evaluate(*sample)[port].ndim == 1
+    return unit._evaluate(*one_input(unit))[port].ndim == 1
 
 
 def _signature(unit: Unit) -> str:

@@ -9,8 +9,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 import intsim
 from hdl.flow.emission import Rtl, rtl
 from hdl.flow.synthesis import script
@@ -19,7 +17,7 @@ from intsim.errors import UnknownName
 from intsim.files import write_files
 from intsim.formats import Fixed
 from intsim.shell import element_words
-from intsim.unit import Unit
+from intsim.unit import Unit, one_input
 
 __all__ = ["verilog"]
 
@@ -258,8 +256,7 @@ def _words(design: Rtl, name: str) -> dict[str, Any]:
 def _nets(design: Rtl, text: str) -> dict[str, list[str]]:
     """Nets named like an intermediate of the golden model, alone or with a stage before it (``s3_index``)."""
     unit = design.unit
-    sample = [np.full((1, 1) if unit.is_row else 1, max(f.lo, min(0, f.hi)), f.dtype) for f in unit.inputs.values()]
-    names = [name for name in unit.trace(*sample) if name not in unit.inputs and name not in unit.outputs]
+    names = [name for name in unit.trace(*one_input(unit)) if name not in unit.inputs and name not in unit.outputs]
     nets = list(_signals(text, design.top))
     found = {name: [net for net in nets if re.fullmatch(rf"(s\d+_)?{re.escape(name)}", net[-1])] for name in names}
     return {name: [".".join(net) for net in sorted(where, key=_natural)] for name, where in found.items() if where}

@@ -122,12 +122,17 @@ def encode(pipe: Pipeline, fmt: DBFP, frac: int, values: list[Value], exponent: 
     mantissas, fine = [], []
     for k in range(len(values)):
         small, large = s.near[k] + s.near_up[k], s.far[k] + s.far_up[k]
-        fits = (small <= fmt.largest) & (small >= low) if fmt.delta else Const(0, 1)
-        limited = Mux(large > fmt.largest, fmt.largest, Mux(large < low, low, large))
+        fits = (small <= fmt.largest if fmt.delta else Const(0, 1)) & _from(small, low)
+        limited = Mux(large > fmt.largest, fmt.largest, Mux(_from(large, low), large, low))
         mantissas.append(Mux(fits, small, limited)[: fmt.bits])
         fine.append(fits)
     s.q, s.fine = mantissas, fine
     pipe.cut()
+
+
+def _from(value: Value, low: int) -> Value:
+    """Whether a value is `low` or more; no comparison where its shape says so."""
+    return Const(1, 1) if low == 0 and not value.shape().signed else value >= low
 
 
 @realises(linear.BlockEncoder)
