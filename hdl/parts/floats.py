@@ -13,6 +13,7 @@ from intsim.formats import Minifloat
 
 __all__ = [
     "Unpacked",
+    "add_rounded",
     "capped",
     "constant",
     "difference",

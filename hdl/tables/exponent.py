@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Array, Cat, Const, Module, Mux
+from amaranth.hdl import Cat, Module, Mux
 
-from hdl.component import UnitComponent, shape_of
-from hdl.parts.pipeline import Pipeline, choose_cuts
+from hdl.component import shape_of
 from hdl.registry import realises
+from hdl.tables.engine import TableEngine, select
 from hdl.tables.float_interpolation import interpolate_float
-from hdl.tables.memory import Table, check_kind
 from intsim import tables
 
 __all__ = ["ExponentTable"]
@@ -22,7 +21,7 @@ CUTS = (
 
 
 @realises(tables.ExponentTable)
-class ExponentTable(UnitComponent):
+class ExponentTable(TableEngine):
     """Streaming hardware of :class:`intsim.tables.ExponentTable`: one result per cycle.
 
     Parameters
@@ -40,16 +39,12 @@ class ExponentTable(UnitComponent):
     unit: tables.ExponentTable
 
     def __init__(self, unit: tables.ExponentTable, *, stages: int = 20, memory: str = "block"):
-        super().__init__(unit)
-        self._cuts = choose_cuts(CUTS, stages)
-        self.latency = stages
-        self.memory = check_kind(memory)
+        super().__init__(unit, CUTS, stages, memory)
 
     def elaborate(self, platform) -> Module:
         m = Module()
         unit, x = self.unit, self.unit.x
-        m.submodules.table = table = Table(unit.table, shape_of(unit.y), self.memory)
-        pipe = Pipeline(m, self.i, self.o, cuts=self._cuts, ready=table.ready)
+        pipe, table = self._begin(m, unit.table, shape_of(unit.y))
         s = pipe.values
         s.x = pipe.payload.x
         pipe.cut("input")
@@ -62,8 +57,8 @@ class ExponentTable(UnitComponent):
         splits = (*unit.splits[: unit.rows // 2], *none, *unit.splits[unit.rows // 2 :], *none)
         bases = (*unit.bases[: unit.rows // 2], *none, *unit.bases[unit.rows // 2 : -1], *none)
         row = Cat(field[: x.exponent], s.x[-1])
-        s.base = Array(Const(base, (len(unit.table) - 1).bit_length()) for base in bases)[row]
-        s.split = Array(Const(split, x.fraction.bit_length()) for split in splits)[row]
+        s.base = select(bases, row, (len(unit.table) - 1).bit_length())
+        s.split = select(splits, row, x.fraction.bit_length())
         pipe.cut("row")
         place = (s.low << s.split)[: 2 * x.fraction]
         s.address = (s.base + place[x.fraction :])[: len(s.base)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hdl.parts.pipeline import Pipeline
 from hdl.parts.shift_round import add_with_carry, drop_bits
-from hdl.tables.memory import Table
+from hdl.tables.memory import LOADABLE, Table
 from intsim.rounding import Rounding
 
 __all__ = ["interpolate"]
@@ -19,14 +19,15 @@ def interpolate(pipe: Pipeline, table: Table, *, t_bits: int, step_bits: int, ro
     ----------
     table : read at ``address`` and behind it; clocked read ports are the register at the cut ``table``
     t_bits : width of ``t``
-    step_bits : width of ``right - left``, signed
+    step_bits : width of ``right - left``, signed; words that are written at run time take one bit more than a word
     """
     s = pipe.values
     pipe.read("left", table.read_port(), s.address)
     pipe.read("right", table.read_port(), s.address + 1)
     pipe.cut("table")
     pipe.cut("words")
-    s.step = (s.right - s.left)[:step_bits].as_signed()
+    step = s.right - s.left
+    s.step = (step if table.kind == LOADABLE else step[:step_bits]).as_signed()
     pipe.cut("step")
     s.product = s.step * s.t
     pipe.cut("product")

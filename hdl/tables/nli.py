@@ -10,17 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from amaranth.hdl import Array, Cat, Const, Module, Mux, Shape, Value, unsigned
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Value
 
-from hdl.component import UnitComponent, shape_of
-from hdl.parts.pipeline import Pipeline, choose_cuts
+from hdl.component import shape_of
+from hdl.parts.pipeline import Pipeline
 from hdl.parts.thermometer import count_thermometer
 from hdl.registry import realises
-from hdl.tables import loading
+from hdl.tables.engine import TableEngine, select
 from hdl.tables.interpolation import interpolate
-from hdl.tables.memory import LOADABLE, Table, check_kind
 from intsim import tables
-from intsim.tables.loading import word_map
 
 __all__ = ["NLI"]
 
@@ -48,7 +46,7 @@ MULTIPLIER = 18
 
 
 @realises(tables.NLI)
-class NLI(UnitComponent):
+class NLI(TableEngine):
     """Streaming hardware of :class:`intsim.tables.NLI`: one result per cycle.
 
     Parameters
@@ -75,27 +73,19 @@ class NLI(UnitComponent):
     unit: tables.NLI
 
     def __init__(self, unit: tables.NLI, *, stages: int = 12, memory: str = "block"):
-        self.memory = check_kind(memory, loadable=True)
-        self.registers = word_map(unit) if memory == LOADABLE else None
-        super().__init__(unit, members=loading.members(self.registers))
-        self._cuts = choose_cuts(CUTS, stages)
-        self.latency = stages
+        super().__init__(unit, CUTS, stages, memory, loadable=True)
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        m.submodules.table = table = Table(self.unit.table, shape_of(self.unit.y), self.memory)
-        step_bits = self.unit.widths["step"]
-        if self.registers is not None:
-            loading.connect(m, self.bus, table)
-            step_bits = self.unit.y.bits + 1
-        pipe = Pipeline(m, self.i, self.o, cuts=self._cuts, ready=table.ready)
+        unit = self.unit
+        pipe, table = self._begin(m, unit.table, shape_of(unit.y))
         self._locate(pipe)
         self._scale(pipe)
-        unit, s = self.unit, pipe.values
+        s = pipe.values
         s.t = s.position[: unit.t_bits]
-        s.address = (_select(unit.bases[:-1], s.index) + s.position[unit.t_bits :])[: unit.widths["address"]]
+        s.address = (select(unit.bases[:-1], s.index) + s.position[unit.t_bits :])[: unit.widths["address"]]
         pipe.cut("address")
-        interpolate(pipe, table, t_bits=unit.t_bits, step_bits=step_bits, rounding=unit.rounding)
+        interpolate(pipe, table, t_bits=unit.t_bits, step_bits=unit.widths["step"], rounding=unit.rounding)
         pipe.end(y=s.y)
         return m
 
@@ -109,7 +99,7 @@ class NLI(UnitComponent):
         s.index = count_thermometer(s.reached[: unit.intervals - 1])
         s.beyond = s.reached[-1]
         pipe.cut("index")
-        s.cut = _select(unit.cuts[:-1], s.index, shape_of(unit.x))
+        s.cut = select(unit.cuts[:-1], s.index, shape_of(unit.x))
         pipe.cut("select")
         s.offset = s.x - s.cut
         pipe.cut("subtract")
@@ -119,12 +109,12 @@ class NLI(UnitComponent):
         unit, s = self.unit, pipe.values
         s.dx = self._limit(s.offset, s.beyond)
         mantissas, shifts = share_shifts(unit.mantissas, unit.shifts, max(unit.widths["mantissa"], MULTIPLIER))
-        s.mantissa = _select(mantissas, s.index)
+        s.mantissa = select(mantissas, s.index)
         pipe.cut("operands")
         s.scaled = s.dx * s.mantissa
         pipe.cut("scale")
         distinct = sorted(set(shifts))
-        which = _select([distinct.index(shift) for shift in shifts], s.index)
+        which = select([distinct.index(shift) for shift in shifts], s.index)
         s.position = Array(s.scaled[shift:] for shift in distinct)[which][: unit.widths["position"]]
         pipe.cut("position")
 
@@ -159,9 +149,3 @@ def share_shifts(mantissas: Sequence[int], shifts: Sequence[int], bits: int) -> 
     moved = [m << (c - s) for m, s, c in zip(mantissas, shifts, shared, strict=True)]
     zeros = min(shared + [(m & -m).bit_length() - 1 for m in moved])  # low bits that no mantissa needs
     return [m >> zeros for m in moved], [c - zeros for c in shared]
-
-
-def _select(constants: Sequence[int], index: Value, shape: Shape | None = None) -> Value:
-    """The constant that belongs to `index`: a few gates per bit."""
-    shape = unsigned(max(max(constants).bit_length(), 1)) if shape is None else shape
-    return Array(Const(c, shape) for c in constants)[index]

@@ -8,17 +8,15 @@ fraction of the position and in the last sum, so that every product has two norm
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from amaranth.hdl import Cat, Const, Module, Mux, signed
 
-from amaranth.hdl import Array, Cat, Const, Module, Mux, Value, signed
-
-from hdl.component import UnitComponent, shape_of
+from hdl.component import shape_of
 from hdl.parts.floats import Unpacked, constant, difference, sort_key, sorted_constant, unpack
-from hdl.parts.pipeline import Pipeline, choose_cuts
+from hdl.parts.pipeline import Pipeline
 from hdl.parts.thermometer import count_thermometer
 from hdl.registry import realises
+from hdl.tables.engine import TableEngine, select
 from hdl.tables.float_interpolation import interpolate_float
-from hdl.tables.memory import Table, check_kind
 from intsim import tables
 
 __all__ = ["FloatNLI"]
@@ -60,7 +58,7 @@ CUTS = (
 
 
 @realises(tables.FloatNLI)
-class FloatNLI(UnitComponent):
+class FloatNLI(TableEngine):
     """Streaming hardware of :class:`intsim.tables.FloatNLI`: one result per cycle.
 
     Parameters
@@ -82,15 +80,11 @@ class FloatNLI(UnitComponent):
     unit: tables.FloatNLI
 
     def __init__(self, unit: tables.FloatNLI, *, stages: int = 29, memory: str = "block"):
-        super().__init__(unit)
-        self._cuts = choose_cuts(CUTS, stages)
-        self.latency = stages
-        self.memory = check_kind(memory)
+        super().__init__(unit, CUTS, stages, memory)
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        m.submodules.table = table = Table(self.unit.table, shape_of(self.unit.y), self.memory)
-        pipe = Pipeline(m, self.i, self.o, cuts=self._cuts, ready=table.ready)
+        pipe, table = self._begin(m, self.unit.table, shape_of(self.unit.y))
         self._locate(pipe)
         whole = self._scale(pipe)
         self._divide(pipe, whole)
@@ -115,7 +109,7 @@ class FloatNLI(UnitComponent):
         pipe.cut("index")
         parts = [constant(cut, fmt) for cut in unit.cuts[:-1]]
         s.cut_sign, s.cut_exponent, s.cut_significand = (
-            _select([part[k] for part in parts], s.index, bits)
+            select([part[k] for part in parts], s.index, bits)
             for k, bits in enumerate((1, fmt.exponent, fmt.fraction + 1))
         )
         pipe.cut("select")
@@ -128,11 +122,12 @@ class FloatNLI(UnitComponent):
         unit, fmt, s, width = self.unit, self.unit.x, pipe.values, self.unit.width
         moves = [width - mantissa.bit_length() for mantissa in unit.mantissas]
         mantissas = [m << move for m, move in zip(unit.mantissas, moves, strict=True)]
-        s.scaled = s.dx_m * _select(mantissas, s.index, width)
+        s.scaled = s.dx_m * select(mantissas, s.index, width)
         # scaled has 2 * width bits; its lowest weighs 2**(dx_top + offset - bias - fraction + exponent)
         offset = self._dx_offset - fmt.bias - fmt.fraction + 2 * width
         shifts = [e - move + offset for e, move in zip(unit.exponents, moves, strict=True)]
-        s.before = (s.dx_top + _select_signed(shifts, s.index)).as_signed()
+        bits = max((shift if shift >= 0 else ~shift).bit_length() for shift in shifts) + 1
+        s.before = (s.dx_top + select(shifts, s.index, signed(bits))).as_signed()
         pipe.cut("scale")
         most = (max(unit.segments) - 1).bit_length() + 1
         s.whole_bits = Mux(s.before < 0, 0, Mux(s.before > most, most, s.before))[: most.bit_length()]
@@ -143,18 +138,6 @@ class FloatNLI(UnitComponent):
         """The position's integer part, as the word's address, and the `rest`."""
         unit, s, width = self.unit, pipe.values, self.unit.width
         segment = s.scaled[2 * width - whole :] >> (whole - s.whole_bits)[: whole.bit_length()]
-        s.address = (_select(unit.bases[:-1], s.index) + segment)[: (len(unit.table) - 1).bit_length()]
+        s.address = (select(unit.bases[:-1], s.index) + segment)[: (len(unit.table) - 1).bit_length()]
         s.rest = s.scaled & (Const((1 << 2 * width) - 1, 2 * width) >> s.whole_bits)
         pipe.cut("address")
-
-
-def _select(constants: Sequence[int], index: Value, bits: int | None = None) -> Value:
-    """The unsigned constant that belongs to `index`."""
-    bits = max(max(constants).bit_length(), 1) if bits is None else bits
-    return Array(Const(c, bits) for c in constants)[index]
-
-
-def _select_signed(constants: Sequence[int], index: Value) -> Value:
-    """The signed constant that belongs to `index`."""
-    bits = max((c if c >= 0 else ~c).bit_length() for c in constants) + 1
-    return Array(Const(c, signed(bits)) for c in constants)[index]

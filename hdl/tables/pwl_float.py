@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from amaranth.hdl import Cat, Module, Mux, unsigned
 
-from hdl.component import UnitComponent
 from hdl.parts.floats import add_rounded, sort_key, sorted_constant, unpack
-from hdl.parts.pipeline import Pipeline, choose_cuts
 from hdl.parts.thermometer import count_thermometer
 from hdl.registry import realises
-from hdl.tables.memory import Table, check_kind
+from hdl.tables.engine import TableEngine
 from intsim import tables
 
 __all__ = ["FloatPWL"]
@@ -22,7 +20,7 @@ CUTS = (
 
 
 @realises(tables.FloatPWL)
-class FloatPWL(UnitComponent):
+class FloatPWL(TableEngine):
     """Streaming hardware of :class:`intsim.tables.FloatPWL`: one result per cycle.
 
     Parameters
@@ -40,17 +38,13 @@ class FloatPWL(UnitComponent):
     unit: tables.FloatPWL
 
     def __init__(self, unit: tables.FloatPWL, *, stages: int = 15, memory: str = "block"):
-        super().__init__(unit)
-        self._cuts = choose_cuts(CUTS, stages)
-        self.latency = stages
-        self.memory = check_kind(memory)
+        super().__init__(unit, CUTS, stages, memory)
 
     def elaborate(self, platform) -> Module:
         m = Module()
         unit, x, y = self.unit, self.unit.x, self.unit.y
         words = [slope | intercept << y.bits for slope, intercept in zip(unit.slopes, unit.intercepts, strict=True)]
-        m.submodules.table = table = Table(words, unsigned(2 * y.bits), self.memory)
-        pipe = Pipeline(m, self.i, self.o, cuts=self._cuts, ready=table.ready)
+        pipe, table = self._begin(m, words, unsigned(2 * y.bits))
         s = pipe.values
         s.x = pipe.payload.x
         pipe.cut("input")
@@ -67,8 +61,8 @@ class FloatPWL(UnitComponent):
         pipe.cut("words")
         slope, number = unpack(s.pair[: y.bits], y), unpack(s.code, x)
         s.product = slope.significand * number.significand
-        offset = 1 + y.fraction + x.fraction - y.fraction - x.bias - x.fraction
-        s.product_top = (slope.exponent + number.exponent + offset).as_signed()
+        # the product of two significands has a place above them; the slope's bias stays, it is the result's
+        s.product_top = (slope.exponent + number.exponent + (1 - x.bias)).as_signed()
         s.product_sign = slope.sign ^ number.sign
         s.word = s.pair[y.bits :]
         pipe.cut("product")

@@ -5,14 +5,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from amaranth.hdl import Array, Cat, Const, Module, Mux, Value, unsigned
+from amaranth.hdl import Cat, Const, Module, Mux, Value, unsigned
 
 from hdl.component import UnitComponent
 from hdl.parts.floats import capped, moved_up, right_with_sticky, unpack
 from hdl.parts.leading_one import leading_one
-from hdl.parts.pipeline import Pipeline, choose_cuts
+from hdl.parts.pipeline import Pipeline
 from hdl.registry import realises
-from hdl.tables.memory import Table, check_kind
+from hdl.tables.engine import TableEngine, select
+from hdl.tables.memory import Table
 from intsim import tables
 from intsim.errors import IntsimError
 
@@ -41,10 +42,8 @@ def append_reciprocal(pipe: Pipeline, unit: tables.NormalReciprocal, value: Valu
     s.exponent = s.leading + unit.bits
     pipe.cut()
     place = s.fraction[unit.t_bits :]
-    words = Array(Const(word, unit.bits + 1) for word in unit.table[:-1])
-    falls = [a - b for a, b in zip(unit.table, unit.table[1:], strict=False)]
-    steps = Array(Const(fall, max(max(falls).bit_length(), 1)) for fall in falls)
-    s.word, s.fall = words[place], steps[place]
+    s.word = select(unit.table[:-1], place, unit.bits + 1)
+    s.fall = select([a - b for a, b in zip(unit.table, unit.table[1:], strict=False)], place)
     s.t = s.fraction[: unit.t_bits]
     pipe.cut()
     s.part = (s.fall * s.t)[unit.t_bits :] if unit.t_bits else Const(0, 1)
@@ -77,7 +76,7 @@ CUTS = (
 
 
 @realises(tables.RangeReduced)
-class RangeReduced(UnitComponent):
+class RangeReduced(TableEngine):
     """Streaming hardware of :class:`intsim.tables.RangeReduced`: one result per cycle.
 
     Parameters
@@ -94,16 +93,12 @@ class RangeReduced(UnitComponent):
     unit: tables.RangeReduced
 
     def __init__(self, unit: tables.RangeReduced, *, stages: int = 11, memory: str = "block"):
-        super().__init__(unit)
-        self._cuts = choose_cuts(CUTS, stages)
-        self.latency = stages
-        self.memory = check_kind(memory)
+        super().__init__(unit, CUTS, stages, memory)
 
     def elaborate(self, platform) -> Module:
         m = Module()
         unit = self.unit
-        m.submodules.table = table = Table(unit.table, unsigned(unit.frac + 1), self.memory)
-        pipe = Pipeline(m, self.i, self.o, cuts=self._cuts, ready=table.ready)
+        pipe, table = self._begin(m, unit.table, unsigned(unit.frac + 1))
         self._reduce(pipe)
         self._look_up(pipe, table)
         self._round(pipe)

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from amaranth.hdl import Const, Module, Mux, Value
 
-from hdl.component import UnitComponent, shape_of
-from hdl.parts.pipeline import Pipeline, choose_cuts
+from hdl.component import shape_of
 from hdl.registry import realises
-from hdl.tables import loading
+from hdl.tables.engine import TableEngine
 from hdl.tables.interpolation import interpolate
-from hdl.tables.memory import LOADABLE, Table, check_kind
 from intsim import tables
-from intsim.tables.loading import stored_words, word_map
+from intsim.tables.loading import stored_words
 
 __all__ = ["Uniform"]
 
@@ -20,7 +18,7 @@ CUTS = ("table", "product", "words", "address", "step", "result", "distance", "i
 
 
 @realises(tables.Uniform)
-class Uniform(UnitComponent):
+class Uniform(TableEngine):
     """Streaming hardware of :class:`intsim.tables.Uniform`: one result per cycle.
 
     Parameters
@@ -45,22 +43,13 @@ class Uniform(UnitComponent):
     unit: tables.Uniform
 
     def __init__(self, unit: tables.Uniform, *, stages: int = 8, memory: str = "block"):
-        self.memory = check_kind(memory, loadable=True)
-        self.registers = word_map(unit) if memory == LOADABLE else None
-        super().__init__(unit, members=loading.members(self.registers))
-        self._cuts = choose_cuts(CUTS, stages)
-        self.latency = stages
+        super().__init__(unit, CUTS, stages, memory, loadable=True)
 
     def elaborate(self, platform) -> Module:
         m = Module()
         unit = self.unit
         # The last word stands twice where the last knot is a code: it is its own right neighbour there.
-        m.submodules.table = table = Table(stored_words(unit), shape_of(unit.y), self.memory)
-        step_bits = unit.widths["step"]
-        if self.registers is not None:
-            loading.connect(m, self.bus, table)
-            step_bits = unit.y.bits + 1
-        pipe = Pipeline(m, self.i, self.o, cuts=self._cuts, ready=table.ready)
+        pipe, table = self._begin(m, stored_words(unit), shape_of(unit.y))
         s = pipe.values
         s.x = pipe.payload.x
         pipe.cut("input")
@@ -70,7 +59,7 @@ class Uniform(UnitComponent):
         s.address = s.distance[unit.step_bits :]
         s.t = s.distance[: unit.step_bits]
         pipe.cut("address")
-        interpolate(pipe, table, t_bits=unit.step_bits, step_bits=step_bits, rounding=unit.rounding)
+        interpolate(pipe, table, t_bits=unit.step_bits, step_bits=unit.widths["step"], rounding=unit.rounding)
         pipe.end(y=s.y)
         return m
 
