@@ -63,7 +63,13 @@ class IntegerNetwork(abc.ABC):
         return not any(isinstance(layer, left_in_float.Float) for layer in self.layers.values())
 
     def hazards(self) -> dict[str, tuple[Hazard, ...]]:
-        """What can overflow or lose precision, by place."""
+        """What can overflow or lose precision, by place.
+
+        None where scales are found at run time: the units' fields hold no row's own scale then, and a row that an
+        operator cannot hold is refused when it comes.
+        """
+        if self.scheme.dynamic:
+            return {}
         found = {place: tuple(h for unit in units for h in unit.hazards()) for place, units in self.units.items()}
         return {place: hazards for place, hazards in found.items() if hazards}
 

@@ -114,6 +114,9 @@ def test_every_hazard_of_every_unit_is_reported(task):
         wanted = condensed(str(h) for unit in units for h in unit.hazards())
         assert places[place]["hazards"] == wanted
     assert any(found["hazards"] for found in places.values())
+    dynamic = task.design(SCHEMES["illm"])  # whose units hold no scale of a row
+    assert any(unit.hazards() for units in dynamic.units.values() for unit in units)
+    assert not any(found["hazards"] for found in by_place(task.model, dynamic, task.probe[:1]).values())
 
 
 def test_the_picture_names_every_place_and_kind(task, tmp_path):
