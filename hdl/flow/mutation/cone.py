@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 
 from hdl.flow.mutation.faults import Fault
-from hdl.flow.mutation.netlist import Netlist
+from hdl.flow.mutation.netlist import Bit, Netlist
 
 __all__ = ["Cones"]
 
@@ -31,9 +31,9 @@ class Cones:
                         self._readers[bit].append((name, port))
         ports = [port for name, port in netlist.ports.items() if port["direction"] == "output" and name != _DATA_PORT]
         self._control = {bit for port in ports for bit in port["bits"]}
-        self._spare = self._spare_registers(set(netlist.ports[_DATA_PORT]["bits"]))
+        self._spare = self._spare_registers()
         kept = {bit for name in self._spare for bit in netlist.cells[name]["connections"]["Q"]}
-        self._at_the_end = self._spare | {name for bit in kept for name, _ in self._readers[bit]}
+        self._choices = {name for bit in kept for name, _ in self._readers[bit]}
 
     def only_data(self, fault: Fault) -> bool:
         """Whether all that the fault can change is the answer to one transfer, as a function of that transfer alone.
@@ -41,9 +41,9 @@ class Cones:
         So it is where nothing that follows from the fault reaches a handshake, an enable, a reset or a written memory,
         nor itself again: in a pipeline whose registers move together, all values of a stage belong to one transfer.
         Then trying every input decides whether the fault changes anything. The spare register at a pipeline's end,
-        which keeps what the port shows, repeats it and is no way back; a fault inside it is not one of data alone.
+        which keeps what is shown there, repeats it and is no way back; a fault inside it is not one of data alone.
         """
-        if not fault.cell or fault.port in _CONTROL_PINS or fault.cell in self._at_the_end:
+        if not fault.cell or fault.port in _CONTROL_PINS or fault.cell in self._spare | self._choices:
             return False
         follows: dict[str, set[str]] = {}
         waiting = [fault.cell]
@@ -71,18 +71,24 @@ class Cones:
                 for reader, pin in self._readers[bit]:
                     # a register cleared by data, only when it is enabled, is a function like any other
                     cleared = pin == "SRST" and self._cells[reader]["type"] == "$sdffce"
-                    if pin in _CONTROL_PINS and not cleared:
+                    if (pin in _CONTROL_PINS and not cleared) or (pin == "S" and reader in self._choices):
                         return None
                     if reader not in self._spare:
                         readers.add(reader)
         return readers
 
-    def _spare_registers(self, shown: set[object]) -> set[str]:
-        """Registers that keep what the data port shows."""
+    def _spare_registers(self) -> set[str]:
+        """Registers that follow what a multiplexer shows, which is either new or what they hold."""
+        chosen: set[tuple[Bit, Bit]] = set()  # what a multiplexer shows, and one of the two it is
+        for cell in self._cells.values():
+            if cell["type"] == "$mux":
+                for port in "AB":
+                    chosen.update(zip(cell["connections"]["Y"], cell["connections"][port], strict=True))
         return {
             name
             for name, cell in self._cells.items()
-            if "D" in cell["connections"] and shown.issuperset(cell["connections"]["D"])
+            if cell["type"] == "$dff"
+            and chosen.issuperset(zip(cell["connections"]["D"], cell["connections"]["Q"], strict=True))
         }
 
 

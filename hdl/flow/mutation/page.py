@@ -16,9 +16,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from hdl.flow.mutation.campaign import EQUIVALENT, MORE, MUTANTS
+from hdl.flow.mutation.campaign import EQUIVALENT, MORE
 from hdl.flow.mutation.faults import KINDS
-from hdl.flow.mutation.record import SMALL_ROW, Record, campaign, load, measure, store
+from hdl.flow.mutation.record import MUTANTS, SMALL_ROW, Record, campaign, load, measure, store
 from intsim.files import write_text
 from intsim.markdown import table
 

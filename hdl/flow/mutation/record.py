@@ -10,13 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from hdl.flow.emission import rtl
-from hdl.flow.mutation.campaign import MUTANTS, VECTORS, mutate
+from hdl.flow.mutation.campaign import VECTORS, mutate
 from hdl.nonlinear.table import ELEMENTWISE, ROWS
 from intsim import catalogue
 from intsim.files import write_text
 from intsim.unit import Unit
 
-__all__ = ["SEED", "SMALL_ROW", "Measured", "campaign", "load", "measure", "store"]
+__all__ = ["MUTANTS", "SEED", "SMALL_ROW", "Measured", "campaign", "load", "measure", "store"]
+
+MUTANTS = 40
+"""Single-bit faults for each unit."""
 
 SEED = 1
 

@@ -36,7 +36,8 @@ extern "C" int dut_run_briefly_reset(Dut *dut, Job *job) {{
 }}
 """
 
-_INTERRUPTIONS = ((1, 0.0), (2, 0.5), (3, 0.0), (7, 0.7), (19, 0.3), (40, 0.5))  # answers taken, pauses meanwhile
+# Answers taken until a reset, and the receiver's pauses meanwhile; the last one takes nothing: the design is full then.
+_INTERRUPTIONS = ((1, 0.0), (2, 0.5), (3, 0.0), (7, 0.7), (19, 0.3), (40, 0.5), (1, 1 - 2**-32))
 _PAUSES = ((0.1, 0.9), (0.9, 0.1), (0.5, 0.5))  # under which the corners run again: sender's, receiver's
 _AFTER = 256  # inputs, or rows, compared after each
 _PATIENCE = 2000  # cycles: an interruption also comes where nothing is answered at all
