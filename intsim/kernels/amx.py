@@ -87,8 +87,8 @@ def emit_block(builder, unsigned, rows, columns, args):
     index.add_incoming(zero, entry)
     a_at = builder.mul(index, ir.Constant(_I64, 4 * STEP_WORDS))
     b_at = builder.mul(index, ir.Constant(_I64, 64 * STEP_WORDS))
-    for c in range(columns):
-        _call(builder, "tileloadd64", _tile(6 + c), _at(builder, panels[c], b_at), ir.Constant(_I64, 64))
+    for c in range(columns):  # B passes by once per row of blocks, so that A may stay in the nearest cache
+        _call(builder, "tileloaddt164", _tile(6 + c), _at(builder, panels[c], b_at), ir.Constant(_I64, 64))
     for r in range(rows):
         _call(builder, "tileloadd64", _tile(4 + r), _at(builder, lines[r], a_at), a_stride)
         for c in range(columns):

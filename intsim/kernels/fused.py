@@ -14,7 +14,7 @@ from intsim.kernels.threads import in_parts
 
 __all__ = ["multiply_requantized"]
 
-_BLOCK = 1 << 18  # bytes of accumulators at a time
+_BLOCK = 1 << 17  # bytes of accumulators at a time
 _GRAIN = 32  # rows of two tiles
 
 

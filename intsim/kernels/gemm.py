@@ -54,6 +54,7 @@ _DEPTH = 1 << 15  # inner products of magnitudes up to 255 fit int32 up to this 
 _FEW_ROWS = 2  # up to which vectors beat tiles
 _FEW_ROWS_OF_NIBBLES = 8  # up to which nibbles are multiplied as they are
 NIBBLED = -2  # that route, beside those of multiply_batch
+_FEW_COLUMNS = 1 << 10  # up to which rows of A that begin in the middle of a cache line are read as they are
 _SMALL = 1 << 21  # multiplications up to which one call packs and multiplies
 _LARGE = 1 << 25  # the same for each of many products
 _PARALLEL = 1 << 28  # multiplications from which threads pay
@@ -271,7 +272,8 @@ def prepare(a: Limb, b: PackedLimb, bias: np.ndarray, rows: int) -> Prepared:
     source = _as_bytes(a.data)
     grain = _TILE if tiles >= 0 else 1
     shape = -(-rows // grain) * grain, 4 * _panel_shape(b.depth, columns)[1]
-    on_lines = grain == 1 or (source.ctypes.data | source.strides[0]) % 64 == 0  # rows of tiles across them cost more
+    # Rows of tiles across cache lines cost more; a copy pays where they are read often enough.
+    on_lines = grain == 1 or columns <= _FEW_COLUMNS or (source.ctypes.data | source.strides[0]) % 64 == 0
     copied = flip != 0 or source.shape != shape or not on_lines
     words = room("rows", shape, np.uint8) if copied else source
     row_start = room("row_start", (rows + ROWS,), np.int32)

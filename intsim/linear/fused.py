@@ -66,12 +66,12 @@ def _fused(
     offsets = np.zeros(width, dtype=np.int64) if bias is None else np.asarray(bias)
     if form is None or width < LANES or offsets.shape != (width,) or offsets.dtype.kind not in "iu":
         return None
-    prove_width(a, w, depth, offsets, acc_bits)
+    prove_width(a, w, depth, None if bias is None else offsets, acc_bits)
     shape = (*a.shape[:-1], width)
     if out is None:
         out = aligned(shape, requantizer.y.dtype)
     elif out.shape != shape or out.dtype != requantizer.y.dtype or not out.flags.c_contiguous:
         return None  # refused with a message by the requantiser
     flat = out.reshape(-1, width)
-    multiply_requantized(Limb(a.reshape(-1, depth)), w.limbs[0], offsets.astype(np.int64), form, flat)
+    multiply_requantized(Limb(a.reshape(-1, depth)), w.limbs[0], offsets.astype(np.int64, copy=False), form, flat)
     return out
