@@ -2,15 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 
 from intsim.engine.bank import Bank
 from intsim.engine.engine import Engine, Mode
 from intsim.engine.registers import IDENTITY, register_map
 from intsim.errors import IntsimError
-from intsim.registers import Bus
+from intsim.registers import Bus, RegisterMap
 
-__all__ = ["Driver"]
+__all__ = ["Driver", "bank_writes"]
+
+
+def bank_writes(registers: RegisterMap, bank: int, contents: Bank) -> Iterator[tuple[int, int]]:
+    """Byte address and 32-bit value of every write that fills a bank: for firmware and testbenches without Python.
+
+    Parameters
+    ----------
+    registers : :func:`intsim.engine.register_map` of the engine
+    bank : 0 or 1, not the one that is selected
+    """
+    table = contents.table
+    columns = {
+        "PLACES": (contents.places,),
+        "EPSILON": (contents.epsilon,),
+        "CUT": table.cuts,
+        "MANTISSA": table.mantissas,
+        "SHIFT": table.shifts,
+        "WORD": table.table,
+    }
+    for name, values in columns.items():
+        for index, value in enumerate(values):
+            yield registers.address(name, index, bank), value & 0xFFFF_FFFF
 
 
 class Driver:
@@ -52,13 +74,8 @@ class Driver:
         if bank == self.engine.bank:
             raise IntsimError(f"bank {bank} is selected and cannot be written; select the other one first")
         self.wait(bank)
-        table = contents.table
-        self._fill("PLACES", [contents.places], bank)
-        self._fill("EPSILON", [contents.epsilon], bank)
-        self._fill("CUT", table.cuts, bank)
-        self._fill("MANTISSA", table.mantissas, bank)
-        self._fill("SHIFT", table.shifts, bank)
-        self._fill("WORD", table.table, bank)
+        for address, value in bank_writes(self.registers, bank, contents):
+            self.bus.write(self.base + address, value)
         self.engine = after
 
     def select(self, mode: Mode, bank: int) -> None:
@@ -81,10 +98,6 @@ class Driver:
     def write(self, name: str, value: int, index: int = 0, bank: int = 0) -> None:
         """Write a register; negative values in two's complement."""
         self.bus.write(self.base + self.registers.address(name, index, bank), value & 0xFFFF_FFFF)
-
-    def _fill(self, name: str, values: Sequence[int], bank: int) -> None:
-        for index, value in enumerate(values):
-            self.write(name, value, index, bank)
 
     def _expect(self, register: str, name: str, wanted: int) -> None:
         found = self.registers[register].part(self.read(register), name)

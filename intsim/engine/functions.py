@@ -9,14 +9,17 @@ import functools
 import json
 from pathlib import Path
 
+import numpy as np
+
 from intsim.engine.bank import Bank
 from intsim.engine.engine import Engine
 from intsim.errors import UnknownName
 from intsim.files import write_text
 from intsim.formats import Fixed
+from intsim.markdown import table
 from intsim.parameters import from_plain, to_plain
 
-__all__ = ["FUNCTIONS", "STORED", "stored_bank"]
+__all__ = ["FUNCTIONS", "STORED", "error", "markdown", "stored_bank"]
 
 STORED = Path(__file__).with_name("functions.json")
 
@@ -42,6 +45,33 @@ def stored_bank(fn: str) -> Bank:
     if fn not in FUNCTIONS:
         raise UnknownName("function of the engine", fn, FUNCTIONS)
     return _stored()[fn]
+
+
+def error(fn: str) -> float:
+    """The largest error of a stored bank in codes of its output, over every code of the domain."""
+    x, y, domain = FUNCTIONS[fn]
+    unit, codes = stored_bank(fn).table, x.codes()
+    values = x.decode(codes)
+    if domain is not None:
+        inside = (domain[0] <= values) & (values <= domain[1])
+        codes, values = codes[inside], values[inside]
+    exact = np.clip(unit.real(values) * 2.0**y.frac, y.lo, y.hi)
+    return float(np.abs(unit(codes) - exact).max())
+
+
+def markdown() -> str:
+    """The stored banks as a table."""
+    rows = [
+        [
+            f"`{fn}`",
+            str(x),
+            str(y),
+            "every code" if domain is None else f"{domain[0]:g} to {domain[1]:g}",
+            f"{error(fn):.2f}",
+        ]
+        for fn, (x, y, domain) in FUNCTIONS.items()
+    ]
+    return table(["bank", "input", "output", "domain", "largest error, LSB"], rows)
 
 
 def main() -> None:
