@@ -12,7 +12,7 @@ import hashlib
 import importlib
 import json
 import typing
-from typing import Any, ClassVar
+from typing import Any
 
 from intsim.errors import IntsimError, UnknownName
 
@@ -40,7 +40,6 @@ class Parameters:
     """
 
     __slots__ = ()
-    abstract: ClassVar[bool] = True
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

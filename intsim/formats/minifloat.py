@@ -22,7 +22,7 @@ from intsim.formats.base import Format
 from intsim.formats.fixed import round_real
 from intsim.rounding import TIES_TO_EVEN, Rounding, shift_round
 
-__all__ = ["BFloat16", "Float16", "Minifloat", "bit_length", "exponent_of", "order", "pack", "significand"]
+__all__ = ["BFloat16", "Float16", "Minifloat", "bit_length", "exponent_of", "infinity", "order", "pack", "significand"]
 
 
 @dataclass(frozen=True)
@@ -178,6 +178,12 @@ def bit_length(value):
 
 
 @exact
+def infinity(bits, fraction):
+    """The code of plus infinity: one below it is the largest number, codes above are not numbers."""
+    return ((1 << (bits - 1 - fraction)) - 1) << fraction
+
+
+@exact
 def order(code, bits):
     """An integer that orders codes as their values: minus the magnitude for negative ones, so -0 equals +0."""
     magnitude = code & ((1 << (bits - 1)) - 1)
@@ -213,5 +219,5 @@ def pack(m, exponent, bits, fraction):
     # the exponent field if normal; numbers below the smallest normal one, and 0, share the lowest exponent
     field = max((bit_length(magnitude) - 1 + exponent + bias) * (magnitude != 0), 1)
     steps = shift_round(magnitude, field - bias - fraction - exponent, TIES_TO_EVEN)
-    code = min(((field - 1) << fraction) + steps, ((1 << (bits - 1 - fraction)) - 1) << fraction)
+    code = min(((field - 1) << fraction) + steps, infinity(bits, fraction))
     return code + ((m < 0) << (bits - 1))

@@ -60,14 +60,9 @@ def nli_corners(unit: NLI) -> np.ndarray:
 def uniform_corners(unit: Uniform) -> np.ndarray:
     """Range ends, both sides of every knot, middles of segments, and the witnesses."""
     lo, hi = unit.x.lo, unit.x.hi
-    size = 1 << unit.step_bits
-    knots = [unit.first + g * size for g in range(unit.segments + 1)]
-    points = {0}
-    for near in [*knots, *(knot + size // 2 for knot in knots)]:
-        points.update(range(near - 1, near + 2))
+    points, reaches = _around_knots(unit)
     changes: list[tuple[dict[str, Any], int, int]] = []
-    for g, knot in enumerate(knots):
-        reach = knot - size if g else lo, knot + size if g < unit.segments else hi
+    for g, reach in enumerate(reaches):
         changes += [({"table": table}, *reach) for table in nudged(unit.table, g)]
     changes += [({"first": first}, lo, hi) for (first,) in nudged((unit.first,), 0)]
     changes += [({"rounding": mode}, lo, hi) for mode in Rounding if mode != unit.rounding]
@@ -79,18 +74,25 @@ def dulut_corners(unit: DULUT) -> np.ndarray:
     """Range ends, both sides of every knot of the first table, and the witnesses for the words of both."""
     lo, hi = unit.x.lo, unit.x.hi
     mapper, values = unit.mapper, unit.values
-    size = 1 << mapper.step_bits
-    knots = [mapper.first + g * size for g in range(mapper.segments + 1)]
-    points = {0}
-    for near in [*knots, *(knot + size // 2 for knot in knots)]:
-        points.update(range(near - 1, near + 2))
+    points, reaches = _around_knots(mapper)
     changes: list[tuple[dict[str, Any], int, int]] = []
-    for g, knot in enumerate(knots):
-        reach = knot - size if g else lo, knot + size if g < mapper.segments else hi
+    for g, reach in enumerate(reaches):
         changes += [({"mapper": other}, *reach) for other in _other_words(mapper, g)]
     for g in range(len(values.table)):
         changes += [({"values": other}, lo, hi) for other in _other_words(values, g)]
     return collect(unit, points, changes)
+
+
+def _around_knots(table: Uniform) -> tuple[set[int], list[tuple[int, int]]]:
+    """Zero, both sides of every knot and the middles of segments; and for each word the codes that it can reach."""
+    size = 1 << table.step_bits
+    knots = [table.first + g * size for g in range(table.segments + 1)]
+    points = {0}
+    for near in [*knots, *(knot + size // 2 for knot in knots)]:
+        points.update(range(near - 1, near + 2))
+    reaches = [(knot - size, knot + size) for knot in knots]
+    reaches[0], reaches[-1] = (table.x.lo, reaches[0][1]), (reaches[-1][0], table.x.hi)
+    return points, reaches
 
 
 def _other_words(table: Uniform, at: int) -> list[Uniform]:

@@ -12,7 +12,7 @@ from intsim.errors import IntsimError
 from intsim.exact import exact, run
 from intsim.formats import Fixed
 from intsim.parameters import note
-from intsim.tables.one_variable import OneVariable
+from intsim.tables.one_variable import OneVariable, check_ports
 from intsim.unit import Unit
 
 __all__ = ["Direct"]
@@ -40,8 +40,7 @@ class Direct(OneVariable, Unit):
     def __post_init__(self) -> None:
         if self.x.bits > 16 or len(self.table) != self.x.hi - self.x.lo + 1:
             raise IntsimError(f"{self.x} needs a word for each code, of at most 2**16; got {len(self.table)} words")
-        if min(self.table) < self.y.lo or max(self.table) > self.y.hi:
-            raise IntsimError(f"table words {min(self.table)}..{max(self.table)} leave {self.y}; use a wider output")
+        check_ports(self.x, self.y, self.table)
 
     @classmethod
     def design(cls, fn: str | Callable[[np.ndarray], Any], x: Fixed, y: Fixed, *, saturate: bool = False) -> Direct:

@@ -16,6 +16,7 @@ import numpy as np
 from intsim.errors import IntsimError
 from intsim.exact import exact, run
 from intsim.formats import Minifloat
+from intsim.formats.minifloat import infinity
 from intsim.parameters import note
 from intsim.tables.nli_float import WIDTHS, blend_float
 from intsim.tables.one_variable import OneVariable
@@ -125,14 +126,14 @@ class ExponentTable(OneVariable, Unit):
 def exponent_table(x, splits, bases, table, width, nan, form, out):
     """The table function on every code of `x`."""
     x_bits, x_fraction, _, _ = form
-    infinity = ((1 << (x_bits - 1 - x_fraction)) - 1) << x_fraction
+    limit = infinity(x_bits, x_fraction)
     half = splits.size // 2
     for k in range(x.size):
         magnitude = x[k] & ((1 << (x_bits - 1)) - 1)
-        if magnitude > infinity:
+        if magnitude > limit:
             out[k] = nan
         else:
-            magnitude = min(magnitude, infinity - 1)
+            magnitude = min(magnitude, limit - 1)
             row = (magnitude >> x_fraction) + half * (x[k] >> (x_bits - 1))
             t_bits = x_fraction - splits[row]
             fraction = magnitude & ((1 << x_fraction) - 1)

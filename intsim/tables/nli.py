@@ -24,7 +24,7 @@ from intsim.exact import exact, run
 from intsim.formats import Fixed, Minifloat
 from intsim.parameters import note
 from intsim.rounding import TIES_TO_POS, Rounding, shift_round
-from intsim.tables.one_variable import OneVariable, TwoLevel
+from intsim.tables.one_variable import OneVariable, TwoLevel, as_signed, check_ports
 from intsim.unit import Hazard, Unit
 
 if TYPE_CHECKING:
@@ -90,9 +90,8 @@ class NLI(OneVariable, TwoLevel, Unit):
             raise IntsimError(f"step * t needs {self.widths['product']} bits, 63 are available; use fewer t_bits")
 
     def _check_layout(self) -> None:
-        x, y, intervals, words = self.x, self.y, self.intervals, len(self.table)
-        if x.hi >> 63:
-            raise IntsimError(f"{x} does not fit 63 bits and a sign; use an input format of at most 63 bits")
+        x, intervals, words = self.x, self.intervals, len(self.table)
+        check_ports(x, self.y, self.table)
         if intervals < 1 or any(a >= b for a, b in zip(self.cuts, self.cuts[1:], strict=False)):
             raise IntsimError(f"cut points must be at least two and strictly ascending, got {self.cuts}")
         if self.cuts[0] < x.lo or self.cuts[-1] > x.hi:
@@ -103,8 +102,6 @@ class NLI(OneVariable, TwoLevel, Unit):
             raise IntsimError(
                 f"{intervals} intervals with {self.bins} bins need {self.bases[-1] + 1} table words, got {words}"
             )
-        if min(self.table) < y.lo or max(self.table) > y.hi:
-            raise IntsimError(f"table words {min(self.table)}..{max(self.table)} leave {y} = [{y.lo}, {y.hi}]")
 
     def _check_scales(self) -> None:
         counts = len(self.mantissas), len(self.shifts)
@@ -269,11 +266,6 @@ class NLI(OneVariable, TwoLevel, Unit):
         y = np.empty(x.shape, dtype=self.y.dtype)
         run(interpolate_traced, x, *self._parameters(), nets, y)
         return {**dict(zip(NETS, nets, strict=True)), "y": y}
-
-
-def as_signed(codes: np.ndarray) -> np.ndarray:
-    """`codes` in a signed type where they are uint64: Numba takes int64 with uint64 for a float."""
-    return codes.astype(np.int64) if codes.dtype == np.uint64 else codes
 
 
 NETS = ("clamped", "index", "dx", "position", "t", "address", "left", "step")

@@ -29,7 +29,7 @@ import numpy as np
 from intsim.errors import IntsimError
 from intsim.exact import exact, run
 from intsim.formats import Minifloat
-from intsim.formats.minifloat import bit_length, exponent_of, order, pack, significand
+from intsim.formats.minifloat import bit_length, exponent_of, infinity, order, pack, significand
 from intsim.parameters import note
 from intsim.tables.one_variable import OneVariable, TwoLevel
 from intsim.unit import Unit
@@ -359,9 +359,9 @@ def blend_float(address, t_m, t_e, table, width, form):
 def interpolate_float(x, ranks, cut_m, cut_e, mantissas, exponents, bases, table, width, nan, form, out):
     """The table function on every code of `x`, into `out`."""
     x_bits, x_fraction, _, _ = form
-    infinity = ((1 << (x_bits - 1 - x_fraction)) - 1) << x_fraction
+    limit = infinity(x_bits, x_fraction)
     for k in range(x.size):
-        if x[k] & ((1 << (x_bits - 1)) - 1) > infinity:
+        if x[k] & ((1 << (x_bits - 1)) - 1) > limit:
             out[k] = nan
         else:
             _, _, _, address, t_m, t_e = locate_float(
@@ -377,11 +377,11 @@ def interpolate_float_traced(
     """As :func:`interpolate_float`, keeping every intermediate in a row of `out_nets` (zeros for NaN)."""
     interpolate_float(x, ranks, cut_m, cut_e, mantissas, exponents, bases, table, width, nan, form, out)
     x_bits, x_fraction, _, _ = form
-    infinity = ((1 << (x_bits - 1 - x_fraction)) - 1) << x_fraction
+    limit = infinity(x_bits, x_fraction)
     for k in range(x.size):
         for row in range(out_nets.shape[0]):
             out_nets[row, k] = 0
-        if x[k] & ((1 << (x_bits - 1)) - 1) <= infinity:
+        if x[k] & ((1 << (x_bits - 1)) - 1) <= limit:
             index, dx_m, dx_e, address, t_m, t_e = locate_float(
                 x[k], ranks, cut_m, cut_e, mantissas, exponents, bases, width, form
             )

@@ -7,9 +7,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from intsim.formats import Format
+from intsim.errors import IntsimError
+from intsim.formats import Fixed, Format
 
-__all__ = ["OneVariable", "TwoLevel"]
+__all__ = ["OneVariable", "TwoLevel", "as_signed", "check_ports"]
 
 
 class OneVariable:
@@ -70,3 +71,22 @@ class TwoLevel:
             total += n
             bases.append(total)
         return tuple(bases)
+
+
+def check_ports(x: Fixed, y: Fixed, words: tuple[int, ...]) -> None:
+    """A fixed-point table's input must fit a machine integer, its words the output.
+
+    Raises
+    ------
+    IntsimError
+        One of them does not.
+    """
+    if x.hi >> 63:
+        raise IntsimError(f"{x} does not fit 63 bits and a sign; use an input format of at most 63 bits")
+    if words and (min(words) < y.lo or max(words) > y.hi):
+        raise IntsimError(f"table words {min(words)}..{max(words)} leave {y} = [{y.lo}, {y.hi}]; use a wider output")
+
+
+def as_signed(codes: np.ndarray) -> np.ndarray:
+    """`codes` in a signed type where they are uint64: Numba takes int64 with uint64 for a float."""
+    return codes.astype(np.int64) if codes.dtype == np.uint64 else codes

@@ -19,7 +19,7 @@ import numpy as np
 from intsim.errors import IntsimError
 from intsim.exact import exact, run
 from intsim.formats import Minifloat
-from intsim.formats.minifloat import exponent_of, order, pack, significand
+from intsim.formats.minifloat import exponent_of, infinity, order, pack, significand
 from intsim.parameters import note
 from intsim.tables.nli_float import add_floats
 from intsim.tables.one_variable import OneVariable
@@ -133,14 +133,13 @@ class FloatPWL(OneVariable, Unit):
 def piecewise_linear(x, ranks, slopes, intercepts, nan, form, out):
     """Slope times input plus intercept, for every code of `x`."""
     x_bits, x_fraction, y_bits, y_fraction = form
-    infinity = ((1 << (x_bits - 1 - x_fraction)) - 1) << x_fraction
-    largest = (((1 << (y_bits - 1 - y_fraction)) - 1) << y_fraction) - 1
+    limit, largest = infinity(x_bits, x_fraction), infinity(y_bits, y_fraction) - 1
     for k in range(x.size):
         magnitude = x[k] & ((1 << (x_bits - 1)) - 1)
-        if magnitude > infinity:
+        if magnitude > limit:
             out[k] = nan
         else:
-            code = x[k] - (magnitude == infinity)
+            code = x[k] - (magnitude == limit)
             rank = order(code, x_bits)
             index = 0
             for i in range(ranks.size):

@@ -16,7 +16,8 @@ import numpy as np
 from intsim.errors import IntsimError, UnknownName
 from intsim.exact import exact, run
 from intsim.formats import Fixed, Format, Int, Minifloat
-from intsim.formats.minifloat import bit_length, exponent_of, pack, significand
+from intsim.formats.minifloat import bit_length, exponent_of, infinity, pack, significand
+from intsim.tables.one_variable import OneVariable
 from intsim.unit import Unit
 
 __all__ = ["NormalReciprocal", "RangeReduced", "normal_reciprocal"]
@@ -25,7 +26,7 @@ _FUNCTIONS = {"reciprocal": -1, "rsqrt": -2}  # the result's exponent is the inp
 
 
 @dataclass(frozen=True)
-class RangeReduced(Unit):
+class RangeReduced(OneVariable, Unit):
     """``1/x`` or ``1/sqrt(x)`` on floating-point ports by range reduction and linear interpolation.
 
     With ``|x| = (1 + f) * 2**e`` (subnormals normalised), for the reciprocal ``p = 0, k = e``, for the inverse square
@@ -82,24 +83,12 @@ class RangeReduced(Unit):
 
     @property
     def octaves(self) -> range:
+        """The octaves that the table holds: one, or two where the exponent is halved."""
         return range(-_FUNCTIONS[self.fn])
-
-    @property
-    def inputs(self) -> Mapping[str, Format]:
-        return {"x": self.x}
-
-    @property
-    def outputs(self) -> Mapping[str, Format]:
-        return {"y": self.y}
 
     @property
     def name(self) -> str:
         return f"range_reduced_{self.fn}_{self.x}"
-
-    def real(self, *values: Any) -> Any:
-        from intsim.tables.functions import find
-
-        return find(self.fn)(np.asarray(values[0], dtype=np.float64))
 
     def corners(self) -> tuple[np.ndarray, ...]:
         """Special codes of both signs, and in several octaves both sides and the middle of every segment."""
@@ -253,14 +242,13 @@ def normal_reciprocals(x, bits, table, index_bits, t_bits, out_mantissa, out_exp
 def range_reduced(x, table, halved, index_bits, frac, form, nan, out):
     """Reciprocal, or if `halved` inverse square root, of every code of `x`."""
     x_bits, x_fraction, y_bits, y_fraction = form
-    infinity = ((1 << (x_bits - 1 - x_fraction)) - 1) << x_fraction
-    largest = (((1 << (y_bits - 1 - y_fraction)) - 1) << y_fraction) - 1
+    limit, largest = infinity(x_bits, x_fraction), infinity(y_bits, y_fraction) - 1
     for k in range(x.size):
         magnitude = x[k] & ((1 << (x_bits - 1)) - 1)
         negative = x[k] >> (x_bits - 1)
-        if magnitude > infinity or (halved and negative != 0 and magnitude > 0):
+        if magnitude > limit or (halved and negative != 0 and magnitude > 0):
             out[k] = nan
-        elif magnitude == infinity:
+        elif magnitude == limit:
             out[k] = negative << (y_bits - 1)
         elif magnitude == 0:
             out[k] = largest | (0 if halved else negative << (y_bits - 1))

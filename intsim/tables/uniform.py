@@ -18,8 +18,7 @@ from intsim.exact import exact, run
 from intsim.formats import Fixed
 from intsim.parameters import note
 from intsim.rounding import TIES_TO_POS, Rounding, shift_round
-from intsim.tables.nli import as_signed
-from intsim.tables.one_variable import OneVariable
+from intsim.tables.one_variable import OneVariable, as_signed, check_ports
 from intsim.unit import Unit
 
 __all__ = ["Uniform"]
@@ -66,15 +65,12 @@ class Uniform(OneVariable, Unit):
     domain: tuple[int, int] | None = note()
 
     def __post_init__(self) -> None:
-        x, y = self.x, self.y
-        if x.hi >> 63:
-            raise IntsimError(f"{x} does not fit 63 bits and a sign; use an input format of at most 63 bits")
+        x = self.x
+        check_ports(x, self.y, self.table)
         if not 0 <= self.step_bits <= x.bits:
             raise IntsimError(f"step_bits must be 0 to {x.bits} for {x}, got {self.step_bits}")
         if len(self.table) < 2:
             raise IntsimError(f"a table has at least two words, got {len(self.table)}")
-        if min(self.table) < y.lo or max(self.table) > y.hi:
-            raise IntsimError(f"table words {min(self.table)}..{max(self.table)} leave {y} = [{y.lo}, {y.hi}]")
         if not x.lo <= self.first < x.hi:
             raise IntsimError(f"the first knot {self.first} is outside {x} = [{x.lo}, {x.hi - 1}]")
         if self.first + ((self.segments - 1) << self.step_bits) > x.hi:
