@@ -4,12 +4,11 @@
 from __future__ import annotations
 
 from amaranth.hdl import Module, Mux, Signal
-from amaranth.lib import data, stream, wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.lib import wiring
 
 from hdl.component import UnitComponent
 from hdl.parts.divider import IterativeDivider
-from hdl.parts.isqrt import IterativeSqrt
+from hdl.parts.isqrt import IterativeSqrt, root_ports
 from hdl.registry import realises
 from intsim.nonlinear import roots
 
@@ -17,25 +16,6 @@ __all__ = ["ISqrt", "NewtonRoot", "NewtonSqrt", "Reciprocal"]
 
 NEWTON_STEPS = 10
 NEWTON_START = 1 << 16
-
-
-@realises(roots.ISqrt)
-class ISqrt(UnitComponent):
-    """:class:`intsim.nonlinear.roots.ISqrt`: latency ``ceil(bits / 2) + 1``, interval one more."""
-
-    unit: roots.ISqrt
-
-    def __init__(self, unit: roots.ISqrt):
-        super().__init__(unit)
-        self._root = IterativeSqrt(unit.inputs["x"].bits)
-        self.latency, self.interval = self._root.latency, self._root.interval
-
-    def elaborate(self, platform) -> Module:
-        m = Module()
-        m.submodules.root = root = self._root
-        m.d.comb += [root.i.payload.x.eq(self.i.payload.x), self.o.payload.y.eq(root.o.payload.root)]
-        _couple(m, self, root)
-        return m
 
 
 class NewtonRoot(wiring.Component):
@@ -68,12 +48,7 @@ class NewtonRoot(wiring.Component):
         self._divider = IterativeDivider(max(bits, q_bits), self.root_bits, q_bits=q_bits, radix=4)
         self.latency = NEWTON_STEPS * (self._divider.latency + 1) + 1
         self.interval = self.latency + 1
-        super().__init__(
-            {
-                "i": In(stream.Signature(data.StructLayout({"x": bits}))),
-                "o": Out(stream.Signature(data.StructLayout({"root": self.root_bits}))),
-            }
-        )
+        super().__init__(root_ports(bits, root=self.root_bits))
 
     def elaborate(self, platform) -> Module:
         m = Module()
@@ -106,15 +81,16 @@ class NewtonRoot(wiring.Component):
         return m
 
 
-@realises(roots.NewtonSqrt)
-class NewtonSqrt(UnitComponent):
-    """:class:`intsim.nonlinear.roots.NewtonSqrt`; latency and interval of :class:`NewtonRoot`."""
+@realises(roots.ISqrt)
+class ISqrt(UnitComponent):
+    """:class:`intsim.nonlinear.roots.ISqrt`: latency ``ceil(bits / 2) + 1``, interval one more."""
 
-    unit: roots.NewtonSqrt
+    unit: roots.ISqrt
+    part: type[IterativeSqrt | NewtonRoot] = IterativeSqrt
 
-    def __init__(self, unit: roots.NewtonSqrt):
+    def __init__(self, unit: roots.ISqrt):
         super().__init__(unit)
-        self._root = NewtonRoot(unit.inputs["x"].bits)
+        self._root = self.part(unit.inputs["x"].bits)
         self.latency, self.interval = self._root.latency, self._root.interval
 
     def elaborate(self, platform) -> Module:
@@ -123,6 +99,14 @@ class NewtonSqrt(UnitComponent):
         m.d.comb += [root.i.payload.x.eq(self.i.payload.x), self.o.payload.y.eq(root.o.payload.root)]
         _couple(m, self, root)
         return m
+
+
+@realises(roots.NewtonSqrt)
+class NewtonSqrt(ISqrt):
+    """:class:`intsim.nonlinear.roots.NewtonSqrt`; latency and interval of :class:`NewtonRoot`."""
+
+    unit: roots.NewtonSqrt
+    part = NewtonRoot
 
 
 @realises(roots.Reciprocal)

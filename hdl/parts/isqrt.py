@@ -10,7 +10,15 @@ from amaranth.hdl import C, Cat, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-__all__ = ["IterativeSqrt"]
+__all__ = ["IterativeSqrt", "root_ports"]
+
+
+def root_ports(bits: int, **results: int) -> dict[str, wiring.Member]:
+    """The streams of a root of a `bits` wide ``x``: `i`, and `o` with the unsigned `results` by name and width."""
+    return {
+        "i": In(stream.Signature(data.StructLayout({"x": bits}))),
+        "o": Out(stream.Signature(data.StructLayout(results))),
+    }
 
 
 class IterativeSqrt(wiring.Component):
@@ -36,12 +44,7 @@ class IterativeSqrt(wiring.Component):
         self.digits = -(-bits // 2)
         self.latency = self.digits + 1
         self.interval = self.latency + 1
-        super().__init__(
-            {
-                "i": In(stream.Signature(data.StructLayout({"x": bits}))),
-                "o": Out(stream.Signature(data.StructLayout({"root": self.digits, "rest": self.digits + 1}))),
-            }
-        )
+        super().__init__(root_ports(bits, root=self.digits, rest=self.digits + 1))
 
     def elaborate(self, platform) -> Module:
         m = Module()
