@@ -74,13 +74,14 @@ class Unit(Parameters):
         """Whether the unit works on whole rows (last axis) instead of single elements."""
         return hasattr(self, "max_row")
 
-    def __call__(self, *arrays: Any, out: np.ndarray | None = None) -> Any:
+    def __call__(self, *arrays: Any, out: np.ndarray | tuple[np.ndarray, ...] | None = None) -> Any:
         """The golden model: integer codes in, integer codes out.
 
         Parameters
         ----------
         *arrays : one integer array per input port, in the order of :attr:`inputs`
-        out : where the result goes, for a unit of one output: of its dtype and shape, C-contiguous
+        out : where the results go: an array of the result's dtype and shape, C-contiguous, or a tuple of them, one
+            for each output port
 
         Returns
         -------
@@ -104,6 +105,8 @@ class Unit(Parameters):
         if out is not None:
             for port, place in given.items():
                 if results[port] is not place:
+                    if results[port].shape != place.shape:
+                        raise IntsimError(f"out holds {port} as {results[port].shape}; got {place.shape}")
                     place[...] = results[port]
             return out
         shaped = tuple(self._restore(results[port], shape) for port in self.outputs)
@@ -188,8 +191,10 @@ class Unit(Parameters):
         if len(arrays) != len(ports):
             raise IntsimError(f"{self.name} takes {len(ports)} inputs ({', '.join(ports)}), got {len(arrays)}")
         checked = [fmt.check(array, port) for (port, fmt), array in zip(ports.items(), arrays, strict=True)]
+        shape = checked[0].shape
         try:
-            shape = np.broadcast_shapes(*(array.shape for array in checked))
+            if any(array.shape != shape for array in checked):
+                shape = np.broadcast_shapes(*(array.shape for array in checked))
         except ValueError:
             shapes = ", ".join(f"{port} {array.shape}" for port, array in zip(ports, checked, strict=True))
             raise IntsimError(f"{self.name}: input shapes do not fit together: {shapes}") from None
@@ -197,20 +202,29 @@ class Unit(Parameters):
             raise IntsimError(f"{self.name} works on rows; give arrays of shape (..., n), got a single value")
         flat = (-1, shape[-1]) if self.is_row else (-1,)
         return [
-            np.ascontiguousarray(np.broadcast_to(array, shape)).reshape(flat).astype(fmt.dtype, copy=False)
+            np.ascontiguousarray(array if array.shape == shape else np.broadcast_to(array, shape))
+            .reshape(flat)
+            .astype(fmt.dtype, copy=False)
             for array, fmt in zip(checked, ports.values(), strict=True)
         ], shape
 
-    def _place(self, out: np.ndarray, shape: tuple[int, ...]) -> dict[str, np.ndarray]:
-        """`out` by its port, in the shape of the columns."""
+    def _place(self, out: np.ndarray | tuple[np.ndarray, ...], shape: tuple[int, ...]) -> dict[str, np.ndarray]:
+        """`out` by its ports, in the shape of the columns, or of one value per row."""
         ports = dict(self.outputs)
-        if len(ports) > 1:
-            raise IntsimError(f"{self.name} has {len(ports)} outputs ({', '.join(ports)}); out takes one")
-        ((port, fmt),) = ports.items()
-        found = f"{out.dtype} {out.shape}" if isinstance(out, np.ndarray) else type(out).__name__
-        if found != f"{fmt.dtype} {shape}" or not out.flags.c_contiguous or not out.flags.writeable:
-            raise IntsimError(f"out holds {fmt.dtype} {shape}, C-contiguous and writeable; got {found}")
-        return {port: out.reshape((-1, shape[-1]) if self.is_row else (-1,))}
+        places = out if isinstance(out, tuple) else (out,)
+        if len(places) != len(ports):
+            raise IntsimError(
+                f"{self.name} has {len(ports)} outputs ({', '.join(ports)}); out takes one array for each"
+            )
+        given = {}
+        for place, (port, fmt) in zip(places, ports.items(), strict=True):
+            shapes = (shape, shape[:-1]) if self.is_row else (shape,)
+            fits = isinstance(place, np.ndarray) and place.dtype == fmt.dtype and place.shape in shapes
+            if not fits or not (place.flags.c_contiguous and place.flags.writeable):
+                found = f"{place.dtype} {place.shape}" if isinstance(place, np.ndarray) else type(place).__name__
+                raise IntsimError(f"out holds {fmt.dtype} {shape}, C-contiguous and writeable; got {found}")
+            given[port] = place.reshape((-1, shape[-1]) if self.is_row and place.shape == shape else (-1,))
+        return given
 
     def _restore(self, values: np.ndarray, shape: tuple[int, ...]) -> Any:
         if not self.is_row:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,8 +81,8 @@ class Format(Parameters):
             raise DtypeError(
                 f"{port}: expected integer codes of {self}, got dtype {array.dtype}; {_remedy(array, self)}"
             )
-        bound = np.iinfo(array.dtype)
-        if bound.min < self.lo or bound.max > self.hi:
+        bottom, top = _range(array.dtype)
+        if bottom < self.lo or top > self.hi:
             least, most = int(array.min()), int(array.max())
             if least < self.lo or most > self.hi:
                 bad = least if least < self.lo else most
@@ -99,6 +100,13 @@ def _remedy(array: np.ndarray, fmt: Format) -> str:
     return f"integers must fit int64; {fmt} needs {fmt.dtype}"
 
 
+@functools.cache
+def _range(dtype: np.dtype) -> tuple[int, int]:
+    bound = np.iinfo(dtype)
+    return int(bound.min), int(bound.max)
+
+
+@functools.lru_cache(maxsize=1 << 12)
 def smallest_dtype(lo: int, hi: int) -> np.dtype:
     """The smallest NumPy integer type whose range contains ``[lo, hi]``."""
     kinds = ("int8", "int16", "int32", "int64") if lo < 0 else ("uint8", "uint16", "uint32", "uint64")

@@ -217,7 +217,9 @@ class Requantizer(Unit):
             return self.shift.lo, self.shift.hi
         return self.binary_point - self.shift.hi, self.binary_point - self.shift.lo
 
-    def __call__(self, *arrays: Any, strict: bool | None = None, out: np.ndarray | None = None) -> Any:
+    def __call__(
+        self, *arrays: Any, strict: bool | None = None, out: np.ndarray | tuple[np.ndarray, ...] | None = None
+    ) -> Any:
         """The golden model.
 
         Parameters
@@ -249,9 +251,9 @@ class Requantizer(Unit):
             self.documented.check(self, *(np.asarray(a) for a in arrays))
         return result
 
-    def _by_column(self, arrays: tuple[Any, ...], out: np.ndarray | None) -> np.ndarray | None:
+    def _by_column(self, arrays: tuple[Any, ...], out: Any) -> np.ndarray | None:
         """The result where the last axis decides the channel and a kernel knows this form; else None."""
-        if len(arrays) != 2 or not is_compiled():
+        if len(arrays) != 2 or isinstance(out, tuple) or not is_compiled():
             return None
         acc, channel = (fmt.check(array, port) for (port, fmt), array in zip(self.inputs.items(), arrays, strict=True))
         if channel.ndim != 1 or acc.ndim == 0 or acc.shape[-1] != channel.size or len(self.channels) < 2:

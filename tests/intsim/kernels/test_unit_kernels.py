@@ -282,3 +282,21 @@ def test_out_with_and_without_a_kernel():
             unit(*ports, out=out.T)
     with pytest.raises(IntsimError, match="4 outputs"):
         DynamicRequantize()(x, out=x)
+
+
+@pytest.mark.parametrize("size", [(2, 3), (3, 5, 40)])
+def test_out_of_several_ports(size):
+    unit = DynamicRequantize()
+    x = np.random.default_rng(4).integers(-3000, 3000, size).astype(np.int32)
+    expected = unit(x)
+    out = tuple(np.zeros(y.shape, dtype=y.dtype) for y in expected)
+    assert unit(x, out=out) is out
+    for mine, theirs in zip(out, expected, strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+    with plain():
+        unit(x, out=tuple(y[...] for y in out))
+    for mine, theirs in zip(out, expected, strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+    wide = [np.zeros(size, dtype=y.dtype) for y in expected]
+    with pytest.raises(IntsimError, match=r"out holds \w+ as"):
+        unit(x, out=tuple(wide))
