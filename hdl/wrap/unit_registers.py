@@ -70,10 +70,11 @@ class Identified(UnitComponent):
     def _end_rows(self, m: Module, file: RegisterFile) -> None:
         """Rows that are too long are cut and counted, so that the unit never waits for an end that does not come."""
         i = self.inner.i
-        ends, times = row_end(m, self.i, words_of(longest(self.unit), self.lanes)), Signal(32)
+        ends = row_end(m, self.i, words_of(longest(self.unit), self.lanes))
+        cut_rows = Signal(32)
         m.d.comb += i.payload.last.eq(ends)
-        m.d.sync += times.eq(times + (i.valid & i.ready & ends & ~self.i.payload.last))
-        file.read("CUT_ROWS", times)
+        m.d.sync += cut_rows.eq(cut_rows + (i.valid & i.ready & ends & ~self.i.payload.last))
+        file.read("CUT_ROWS", cut_rows)
 
     def _facts(self, file: RegisterFile, *, elements: bool) -> None:
         """What never changes, and the unit's own registers."""
@@ -91,8 +92,10 @@ class Identified(UnitComponent):
     def _counts(self, m: Module, file: RegisterFile) -> Value:
         """The counters of transfers; whether something is inside."""
         i, o = self.inner.i, self.inner.o
-        taken, given = Signal(32), Signal(32)
-        enters, leaves = Signal(), Signal()
+        taken = Signal(32)
+        given = Signal(32)
+        enters = Signal()
+        leaves = Signal()
         m.d.comb += [enters.eq(i.valid & i.ready), leaves.eq(o.valid & o.ready)]
         m.d.sync += [taken.eq(taken + enters), given.eq(given + leaves)]
         file.read("TAKEN", taken)
@@ -100,7 +103,8 @@ class Identified(UnitComponent):
         if not self.unit.is_row:
             return taken != given
         # Rows: as many transfers leave as enter, or one for each row. A row is inside until its last has left.
-        begun, inside = Signal(32), Signal()
+        begun = Signal(32)
+        inside = Signal()
         with m.If(enters):
             m.d.sync += inside.eq(~i.payload.last)
         m.d.sync += begun.eq(begun + (enters & ~inside) - (leaves & o.payload.last))
