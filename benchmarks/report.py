@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.aims import AIMS
 from benchmarks.cases import CASES
 from benchmarks.turns import LIBRARIES, ROOT
 from intsim.files import make_folder, write_bytes, write_text
@@ -113,7 +114,7 @@ def page(run: dict[str, Any]) -> str:
         "(below 1 we are faster); **of the limit** is the time that the machine needs at best over ours: byte",
         "operations of the vector unit (AVX512-VNNI or what there is) on cached data, or the bytes that must be read",
         "and written at the speed of a 64 MB copy. A matrix unit (AMX) passes the first limit, operands in the cache",
-        "the second.",
+        "the second. Work of one thread is timed by the processor time of the process, that of two by the clock.",
         "",
         f"{run['processor']}; Python {run['python']}; commit {run['commit']}, {run['when'][:10]}.",
         "One thread unless said.",
@@ -129,6 +130,8 @@ def page(run: dict[str, Any]) -> str:
             f"{_milliseconds(other) if other else '-'} | {_ratio(case['to_peer'], case['to_peer_best'])} | "
             f"{_ratio(case.get('of_limit'), case.get('of_limit_best'))} |"
         )
+    lines += ["", "What is aimed at, as ratios of medians (larger is better), and whether this run reached it:", ""]
+    lines += ["| aim | at least | reached | |", "|---|---|---|---|", *_aims(run["cases"])]
     lines += ["", "All libraries, median milliseconds:", ""]
     shown = [name for name in LIBRARIES if name != LIMITS and any(name in c["times"] for c in run["cases"].values())]
     lines += [f"| work | {' | '.join(LIBRARIES[name] for name in shown)} |", "|---" * (len(shown) + 1) + "|"]
@@ -145,6 +148,19 @@ def page(run: dict[str, Any]) -> str:
     if run["missing"]:
         lines += [f"Not installed for this run: {', '.join(LIBRARIES[name] for name in run['missing'])}.", ""]
     return "\n".join(lines)
+
+
+def _aims(cases: dict[str, Any]) -> list[str]:
+    """A line for each aim that this run can tell."""
+    lines = []
+    for aim in AIMS:
+        try:
+            reached = aim.reached(cases)
+        except KeyError:
+            continue
+        told = "yes" if reached >= aim.least else "**missed**"
+        lines.append(f"| {aim.text} | {aim.least:.3g} | {reached:.3g} | {told} |")
+    return lines
 
 
 def _milliseconds(times: dict[str, float]) -> str:

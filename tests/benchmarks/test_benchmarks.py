@@ -13,6 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 from benchmarks import report, turns  # noqa: E402
 from benchmarks.__main__ import main  # noqa: E402
+from benchmarks.aims import AIMS  # noqa: E402
 from benchmarks.cases import CASES, Case  # noqa: E402
 from benchmarks.worker import digest  # noqa: E402
 
@@ -66,6 +67,17 @@ def test_the_page_shows_every_library_and_what_is_missing():
     assert "| int8 product 512^3 | 1e+03 (500) | PyTorch | 2e+03 (1e+03) | 0.50 (0.50) |" in text
     assert "Not installed for this run: Brevitas." in text
     assert text.splitlines()[0] == "# Performance"
+
+
+def test_the_page_says_which_aims_a_run_reached_and_which_not():
+    made = {"gemm1024": times(1.0, 1.1, 8.0)["gemm512"], "fused1024": times(1.2, 1.3, 1.0)["gemm512"]}
+    text = report.page(report.record(made, {}))
+    assert "| the same: as fast as PyTorch and ONNX Runtime | 0.952 | 1.1 | yes |" in text
+    assert "| product with requantisation: as fast as without | 0.909 | 0.833 | **missed** |" in text
+    assert "int4 faster" not in text  # not measured
+    everybody = {name: {"best": 1.0, "median": 2.0, "digest": None} for name in turns.LIBRARIES}
+    every = report.record(dict.fromkeys(CASES, everybody), {})["cases"]
+    assert all(aim.reached(every) > 0 for aim in AIMS)
 
 
 def functions(path: Path) -> set[str]:
