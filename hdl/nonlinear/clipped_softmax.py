@@ -17,7 +17,7 @@ from hdl.parts.multiplier import multiplier_cuts, multiply
 from hdl.parts.pipeline import Pipeline
 from hdl.parts.trees import levels, total
 from hdl.registry import realises
-from intsim.nonlinear import softmax
+from intsim.nonlinear import clipped_softmax
 from intsim.nonlinear.constants import DI_K_MAX, di_period
 from intsim.rounding import TO_NEG
 
@@ -88,9 +88,9 @@ def _di_exp_fixed16_by_row(pipe: Pipeline, name: str, depths: Sequence[Value], m
     pipe.cut()
 
 
-@realises(softmax.DIClippedSoftmax)
+@realises(clipped_softmax.DIClippedSoftmax)
 class DIClippedSoftmax(RowComponent):
-    """:class:`intsim.nonlinear.softmax.DIClippedSoftmax`, in all forms of the exponential.
+    """:class:`intsim.nonlinear.clipped_softmax.DIClippedSoftmax`, in all forms of the exponential.
 
     The first pass finds the range of a row, from it once per row the clip, the scale and its period; the second
     requantises, exponentiates and sums; the third divides every element by the sum. ``cycles(n)`` is ``3 (w - 1)``
@@ -103,11 +103,11 @@ class DIClippedSoftmax(RowComponent):
     lanes : elements per transfer
     """
 
-    unit: softmax.DIClippedSoftmax
+    unit: clipped_softmax.DIClippedSoftmax
 
     passes = 2
 
-    def __init__(self, unit: softmax.DIClippedSoftmax, *, lanes: int = 1):
+    def __init__(self, unit: clipped_softmax.DIClippedSoftmax, *, lanes: int = 1):
         super().__init__(unit, lanes=lanes)
         self._x = shape_of(unit.x)
         self._low = signed(unit.x.bits + (not unit.x.signed))

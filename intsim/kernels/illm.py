@@ -28,7 +28,7 @@ _EXPONENTIAL = 16  # bits of exp(0) in the form that vectors compute
 def clipped_softmax(
     unit: Any, columns: tuple[np.ndarray, ...], given: dict[str, np.ndarray]
 ) -> dict[str, np.ndarray] | None:
-    """:class:`~intsim.nonlinear.softmax.DIClippedSoftmax` with its own scale."""
+    """:class:`~intsim.nonlinear.clipped_softmax.DIClippedSoftmax` with its own scale."""
     x = columns[0]
     valid = columns[1] if len(columns) > 1 else np.empty((len(x), 0), dtype=np.uint8)
     m, k = (np.full(len(x), v, dtype=np.int64) for v in (unit.m, unit.k))

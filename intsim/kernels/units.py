@@ -24,7 +24,7 @@ _KERNELS = {
     "intsim.nonlinear.layernorm.IViTLayerNorm": "intsim.kernels.norm:ivit_norm",
     "intsim.nonlinear.layernorm.IBertLayerNorm": "intsim.kernels.norm:ibert_norm",
     "intsim.nonlinear.qans.QANSSoftmax": "intsim.kernels.softmax:qans_softmax",
-    "intsim.nonlinear.softmax.DIClippedSoftmax": "intsim.kernels.illm:clipped_softmax",
+    "intsim.nonlinear.clipped_softmax.DIClippedSoftmax": "intsim.kernels.illm:clipped_softmax",
     "intsim.nonlinear.gated.DISwiGLU": "intsim.kernels.illm:swiglu",
     "intsim.nonlinear.norm.DINorm": "intsim.kernels.norm:di_norm",
     "intsim.nonlinear.norm.L1Norm": "intsim.kernels.norm:l1_norm",

@@ -21,7 +21,7 @@ from intsim.formats import Fixed, Format, Int
 from intsim.formats.blockfp import DBFP, element_exponent, encode_element, pivot_exponent
 from intsim.nonlinear.base import from_scale, require_int
 from intsim.nonlinear.rows import row_corners, sum_rows
-from intsim.nonlinear.softmax import RowSoftmax
+from intsim.nonlinear.softmax_base import NormalisedSum, RowSoftmax, with_valid
 from intsim.rounding import TIES_TO_POS, Rounding, shift_round
 from intsim.tables.dhlut import DHLUT, dh_exp
 from intsim.tables.range_reduced import NormalReciprocal, normal_reciprocal
@@ -30,7 +30,7 @@ __all__ = ["DBAttnSoftmax"]
 
 
 @dataclass(frozen=True)
-class DBAttnSoftmax(RowSoftmax):
+class DBAttnSoftmax(NormalisedSum, RowSoftmax):
     """Softmax by block floating point and DH-LUT.
 
     The engine's passes over a row::
@@ -90,11 +90,7 @@ class DBAttnSoftmax(RowSoftmax):
         largest = self.max_row << table.frac
         if self.reciprocal is None:
             object.__setattr__(self, "reciprocal", NormalReciprocal.design(Int(largest.bit_length(), False)))
-        if self.factor.x.hi < largest:
-            raise IntsimError(
-                f"the sum of {self.max_row} exponentials reaches {largest}, the reciprocal takes {self.factor.x}; "
-                f"use {largest.bit_length()} bits"
-            )
+        self._check_reciprocal(largest)
 
     @classmethod
     def design(
@@ -126,12 +122,6 @@ class DBAttnSoftmax(RowSoftmax):
             m, k = (m + (1 << (drop - 1))) >> drop, k - drop
         table = DHLUT.design(bits, lo - delta, hi, frac=frac, low_bits=low_bits)
         return cls(DBFP(bits, group, pivot, lo, hi, delta), table, m, k, scale=from_scale(scale), **options)
-
-    @property
-    def factor(self) -> NormalReciprocal:
-        """The reciprocal, which is never None after construction."""
-        assert self.reciprocal is not None
-        return self.reciprocal
 
     @property
     def outputs(self) -> Mapping[str, Format]:
@@ -183,10 +173,9 @@ class DBAttnSoftmax(RowSoftmax):
         return found
 
     def _evaluate(self, *columns: np.ndarray) -> dict[str, np.ndarray]:
-        x = columns[0].astype(np.int64)
-        valid = columns[1] if len(columns) == 2 else np.ones(x.shape, dtype=np.uint8)
-        if (x.shape[1] << self.table.frac) >> 46:
-            raise IntsimError(f"a row of {x.shape[1]} exponentials leaves 46 bits; use shorter rows")
+        x, valid = with_valid(columns)
+        x = x.astype(np.int64)
+        self._check_row_sum(x.shape[1], 1 << self.table.frac)
         rows, n = x.shape
         distance, tag, q, e = np.empty((4, *x.shape), dtype=np.int64)
         exponents, tops, rescale = np.empty((3, rows, self.format.blocks(n)), dtype=np.int64)

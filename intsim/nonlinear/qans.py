@@ -24,7 +24,7 @@ from intsim.exact import exact, run
 from intsim.formats import Fixed, Format, Int
 from intsim.nonlinear.base import from_scale, require_int
 from intsim.nonlinear.rows import row_corners, row_range, sum_rows
-from intsim.nonlinear.softmax import RowSoftmax
+from intsim.nonlinear.softmax_base import NormalisedSum, RowSoftmax, with_valid
 from intsim.rounding import TIES_TO_POS, Rounding, shift_round
 from intsim.tables.direct import Direct
 from intsim.tables.range_reduced import NormalReciprocal, normal_reciprocal
@@ -36,7 +36,7 @@ BETAS = tuple(range(8, 34, 2))  # candidates
 
 
 @dataclass(frozen=True)
-class QANSSoftmax(RowSoftmax):
+class QANSSoftmax(NormalisedSum, RowSoftmax):
     """Softmax with the quantiser behind the maximum, over any table of the exponential.
 
     ::
@@ -88,11 +88,7 @@ class QANSSoftmax(RowSoftmax):
         if self.reciprocal is None:
             fitting = NormalReciprocal(Int(max(largest.bit_length(), 1), False))
             object.__setattr__(self, "reciprocal", fitting)
-        if self.factor.x.hi < largest:
-            raise IntsimError(
-                f"the sum of {self.max_row} exponentials reaches {largest}, the reciprocal takes {self.factor.x}; "
-                f"use {largest.bit_length()} bits"
-            )
+        self._check_reciprocal(largest)
 
     @classmethod
     def design(
@@ -144,12 +140,6 @@ class QANSSoftmax(RowSoftmax):
         return min(units, key=lambda unit: float(row_distance(unit, rows, distance).mean()))
 
     @property
-    def factor(self) -> NormalReciprocal:
-        """The reciprocal, which is never None after construction."""
-        assert self.reciprocal is not None
-        return self.reciprocal
-
-    @property
     def top(self) -> int:
         """The last code of the quantiser."""
         return _reach(self.exp)
@@ -197,11 +187,10 @@ class QANSSoftmax(RowSoftmax):
         return self._corner_ports(np.concatenate([rows, sum_rows(self.x, rows.shape[1], self.halving)]))
 
     def _evaluate(self, *columns: np.ndarray) -> dict[str, np.ndarray]:
-        x = columns[0].astype(np.int64)
-        valid = columns[1] if len(columns) == 2 else np.ones(x.shape, dtype=np.uint8)
+        x, valid = with_valid(columns)
+        x = x.astype(np.int64)
         words = self.words
-        if (x.shape[1] * int(words.max())) >> 46:
-            raise IntsimError(f"a row of {x.shape[1]} exponentials leaves 46 bits; use shorter rows")
+        self._check_row_sum(x.shape[1], int(words.max()))
         q, e = np.empty((2, *x.shape), dtype=np.int64)
         most, total, factor, exponent = np.empty((4, x.shape[0]), dtype=np.int64)
         y = np.empty(x.shape, dtype=self.outputs["y"].dtype)
