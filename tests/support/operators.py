@@ -13,7 +13,15 @@ from integer_only import guard, integer_only
 from intsim import Format, IntsimError, Unit
 from intsim.exact import plain
 
-__all__ = ["assert_exact", "assert_integer_only", "mutants", "rows_of", "surviving_mutants"]
+__all__ = ["assert_corners", "assert_exact", "assert_integer_only", "mutants", "rows_of", "surviving_mutants"]
+
+
+def assert_corners(unit: Unit) -> None:
+    """On its corners the unit is exact, and integers are all it needs; its JSON is itself."""
+    corners = unit.corners()
+    assert_exact(unit, *corners)
+    assert_integer_only(unit, *(column[:40] for column in corners))
+    assert Unit.from_json(unit.to_json()) == unit
 
 
 def assert_exact(unit: Unit, *arrays: Any) -> Any:

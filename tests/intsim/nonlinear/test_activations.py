@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from operators import assert_exact, assert_integer_only, rows_of, surviving_mutants
+from operators import assert_corners, assert_exact, rows_of, surviving_mutants
 from vectors import cases, load_case
 
-from intsim import Int, IntsimError, Unit, UnknownName
+from intsim import Int, IntsimError, UnknownName
 from intsim.nonlinear.activations import DISigmoid, DISwiGLU, HardSwish, IBertGELU, ShiftGELU, SquaredReLU
 from intsim.rounding import TIES_TO_EVEN, TO_NEG
 
@@ -45,9 +45,7 @@ rows_only = pytest.mark.parametrize(
 
 @each_unit
 def test_corners_are_exact_and_json_is_lossless(unit):
-    assert_exact(unit, *unit.corners())
-    assert_integer_only(unit, *(column[:40] for column in unit.corners()))
-    assert Unit.from_json(unit.to_json()) == unit
+    assert_corners(unit)
 
 
 def everything(unit):

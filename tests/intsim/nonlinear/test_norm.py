@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from operators import assert_exact, assert_integer_only, rows_of, surviving_mutants
+from operators import assert_corners, assert_exact, rows_of, surviving_mutants
 from vectors import cases, load_case
 
-from intsim import Int, IntsimError, Unit, UnknownName
+from intsim import Int, IntsimError, UnknownName
 from intsim.nonlinear.norm import DINorm, IBertLayerNorm, IViTLayerNorm, L1Norm, from_gamma
 from intsim.rounding import TO_NEG
 
@@ -37,9 +37,7 @@ each_unit = pytest.mark.parametrize("unit", UNITS, ids=ids)
 
 @each_unit
 def test_corners_are_exact_and_json_is_lossless(unit):
-    assert_exact(unit, *unit.corners())
-    assert_integer_only(unit, *(column[:40] for column in unit.corners()))
-    assert Unit.from_json(unit.to_json()) == unit
+    assert_corners(unit)
 
 
 @each_unit
