@@ -117,7 +117,8 @@ def command(
         return
     _print_figures(f"{model}, {chosen.name} {bits}", found)
     if left:
-        console.note(f"left in floating point by {chosen.paper}: {', '.join(left)}")
+        own = "; made of integers here" if network.is_integer_only else ""
+        console.note(f"left in floating point by {chosen.paper}: {', '.join(left)}{own}")
     if per_layer:
         _print_places(figures["places"])
 
@@ -151,7 +152,8 @@ def _print_figures(title: str, figures: Mapping[str, Any]) -> None:
 def _text(value: Any) -> str:
     """A mean with its interval, or any other figure."""
     if isinstance(value, Mapping):
-        return f"{value['mean']:.4f} in {value['low']:.4f} .. {value['high']:.4f}"
+        digits = ".4f" if abs(value["high"]) < 1e6 else ".4g"
+        return f"{value['mean']:{digits}} in {value['low']:{digits}} .. {value['high']:{digits}}"
     return "" if value is None else console.number(value)
 
 
