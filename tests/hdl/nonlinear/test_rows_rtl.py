@@ -14,6 +14,7 @@ from intsim.formats import Int
 from intsim.linear.dynamic import DynamicRequantize
 from intsim.nonlinear.activations import ShiftGELU
 from intsim.nonlinear.gated import DISigmoid
+from intsim.tables import NormalReciprocal
 
 WIDE = ("shiftmax_masked", "ivit_layernorm_bias", "shift_gelu", "di_softmax", "di_swiglu_channels", "requantize")
 CASES = [
@@ -100,8 +101,10 @@ def test_exponents_at_the_ends_of_their_port(unit):
 
 def longest(unit):
     """The unit for rows of 4096, its reciprocal table as wide as their sum needs."""
-    wider = {"reciprocal": None} if hasattr(unit, "reciprocal") else {}
-    return replace(unit, max_row=4096, **wider)
+    if not hasattr(unit, "reciprocal"):
+        return replace(unit, max_row=4096)
+    wider = replace(unit, max_row=4096, reciprocal=None)
+    return replace(wider, reciprocal=NormalReciprocal.design(wider.reciprocal.x, wider.reciprocal.bits))
 
 
 @pytest.mark.full
