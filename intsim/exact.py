@@ -101,7 +101,7 @@ def compiled(fn: Callable[..., Any], *, cache: bool = True) -> Callable[..., Any
 
     Parameters
     ----------
-    fn : a function marked with :func:`exact`
+    fn : a function marked with :func:`exact`, :func:`offline` or :func:`kernel`
     cache : keep the compiled code on disk
     """
     import numba  # heavy: loaded on first use only

@@ -1,4 +1,4 @@
-"""The five rounding modes, by name, and the two operations every unit ends with.
+"""The five rounding modes, by name, and the operations units end with: shift, divide, saturate.
 
 Rounding a value ``v / 2**shift`` to an integer, the modes differ only in these cases:
 

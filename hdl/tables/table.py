@@ -10,12 +10,11 @@ Every figure is measured on the RTL of the working tree; see :func:`hdl.flow.cos
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
 
 import hdl
 from hdl.flow.cost import cost
 from hdl.flow.synthesis import synth
-from intsim import catalogue
+from intsim import catalogue, markdown
 from intsim.files import write_text
 from intsim.measure import anchors
 
@@ -34,7 +33,7 @@ def hardware_rows(function: str) -> list[list[str]]:
         assert found is not None
         gates = [synth(unit, "nand2", memory=kind)["area"] for kind in ("logic", "registers")]
         figures = [found["comb"], found["ff"], found["dsp"], found["bram"], round(found["fmax"]), *map(round, gates)]
-        rows.append([table.name, str(hdl.create(unit).latency), *(f"{figure:,}" for figure in figures)])
+        rows.append([f"`{table.name}`", str(hdl.create(unit).latency), *(f"{figure:,}" for figure in figures)])
     return rows
 
 
@@ -46,13 +45,7 @@ one placement, words in block RAM. NAND2 is the area of the whole engine in two-
 constants in gates, and in flip-flops that a loader fills after reset. Cut points, breakpoints and scales are constants
 in gates in every engine and every column. Errors of the same tables: [](../contract/float-tables.md).
 
-{table}
-"""
-
-
-def _markdown(rows: Sequence[Sequence[str]]) -> str:
-    lines = ["| " + " | ".join(HEAD) + " |", "| --- |" + " ---: |" * (len(HEAD) - 1)]
-    return "\n".join([*lines, *("| " + " | ".join([f"`{row[0]}`", *row[1:]]) + " |" for row in rows)])
+{table}"""
 
 
 def main() -> None:
@@ -64,7 +57,7 @@ def main() -> None:
         for row in hardware_rows(function):
             rows.append(row)
             print(" ".join(row), flush=True)
-    write_text(path, _PAGE.format(table=_markdown(rows)))
+    write_text(path, _PAGE.format(table=markdown.table(HEAD, rows)))
 
 
 if __name__ == "__main__":

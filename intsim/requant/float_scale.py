@@ -44,7 +44,7 @@ from intsim.parameters import Parameters
 from intsim.requant.binary32 import FRACTION
 from intsim.requant.significand import Method, narrow, requantize_by_float
 
-__all__ = ["FLOAT", "FloatConvention", "codes_of", "floats_of"]
+__all__ = ["FLOAT", "FloatConvention", "codes_of", "columns_of", "floats_of"]
 
 
 @dataclass(frozen=True)
@@ -85,19 +85,14 @@ class FloatConvention(Parameters):
         DtypeError, IntsimError
             An argument of the wrong kind or outside its range, ``lo > hi``, or shapes that do not fit together.
         """
-        ports = (Int(32).check(acc, "acc"), codes_of(scale, "scale"))
-        small = [Int(17).check(v, port) for port, v in (("zero_point", zero_point), ("lo", lo), ("hi", hi))]
-        try:
-            columns = np.broadcast_arrays(*ports, *small)
-        except ValueError:
-            raise IntsimError(f"shapes do not fit together: {[np.shape(p) for p in (*ports, *small)]}") from None
-        acc, scale, zero_point, lo, hi = (np.ascontiguousarray(c).reshape(-1).astype(np.int64) for c in columns)
+        ports = Int(32).check(acc, "acc"), codes_of(scale, "scale")
+        (acc, scale, zero_point, lo, hi), shape = columns_of(*ports, zero_point, lo, hi)
         self._check_scales(scale, self.strict if strict is None else strict)
         if np.any(lo > hi):
             raise IntsimError("the clamp is empty: lo > hi; give lo <= hi")
         out = np.empty(acc.size, dtype=np.int32)
         run(requantize_by_float, acc, scale, zero_point, lo, hi, int(self.method), out)
-        return out.reshape(columns[0].shape)[()]
+        return out.reshape(shape)[()]
 
     def _check_scales(self, codes: np.ndarray, strict: bool) -> None:
         least, end = ((e + 127) << FRACTION for e in self.scales)
@@ -127,6 +122,25 @@ FLOAT: Mapping[str, FloatConvention] = MappingProxyType(
     {name: FloatConvention(name, method, scales) for name, (method, scales) in _METHODS.items()}
 )
 """Conventions with a float32 scale."""
+
+
+def columns_of(
+    values: np.ndarray, scale: np.ndarray, zero_point: Any, lo: Any, hi: Any
+) -> tuple[list[np.ndarray], tuple[int, ...]]:
+    """Five flat int64 columns, broadcast against each other, and the shape they had then.
+
+    Raises
+    ------
+    DtypeError, IntsimError
+        Zero point and clamp are no integers of at most 16 bits, or shapes that do not fit together.
+    """
+    small = (Int(17).check(v, port) for port, v in (("zero_point", zero_point), ("lo", lo), ("hi", hi)))
+    given = (values, scale, *small)
+    try:
+        columns = np.broadcast_arrays(*given)
+    except ValueError:
+        raise IntsimError(f"shapes do not fit together: {[np.shape(p) for p in given]}") from None
+    return [np.ascontiguousarray(c).reshape(-1).astype(np.int64) for c in columns], columns[0].shape
 
 
 def codes_of(values: Any, port: str) -> np.ndarray:

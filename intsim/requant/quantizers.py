@@ -30,7 +30,6 @@ import numpy as np
 
 from intsim.errors import IntsimError
 from intsim.exact import exact, run
-from intsim.formats import Int
 from intsim.formats.minifloat import order
 from intsim.parameters import Parameters
 from intsim.requant.binary32 import (
@@ -43,7 +42,7 @@ from intsim.requant.binary32 import (
     subtract,
     to_integer,
 )
-from intsim.requant.float_scale import codes_of, floats_of
+from intsim.requant.float_scale import codes_of, columns_of, floats_of
 from intsim.rounding import saturate
 
 __all__ = ["QUANTIZERS", "Order", "Quantizer", "dynamic_quantize"]
@@ -64,7 +63,13 @@ class Order(enum.IntEnum):
 
 @dataclass(frozen=True)
 class Quantizer(Parameters):
-    """A quantiser of real numbers to integers, by one tool's order of operations."""
+    """A quantiser of real numbers to integers, by one tool's order of operations. Call it on numbers and scales.
+
+    Parameters
+    ----------
+    name : of the tool
+    order : of division, rounding and zero point
+    """
 
     name: str
     order: Order
@@ -87,13 +92,7 @@ class Quantizer(Parameters):
         DtypeError, IntsimError
             NaN, a scale that is not positive and finite, or whose reciprocal is not finite where that is used.
         """
-        ports = codes_of(x, "x"), codes_of(scale, "scale")
-        small = [Int(17).check(v, port) for port, v in (("zero_point", zero_point), ("lo", lo), ("hi", hi))]
-        try:
-            columns = np.broadcast_arrays(*ports, *small)
-        except ValueError:
-            raise IntsimError(f"shapes do not fit together: {[np.shape(p) for p in (*ports, *small)]}") from None
-        flat = [np.ascontiguousarray(c).reshape(-1).astype(np.int64) for c in columns]
+        flat, shape = columns_of(codes_of(x, "x"), codes_of(scale, "scale"), zero_point, lo, hi)
         if np.any((flat[1] <= 0) | (flat[1] >= INFINITY)):
             raise IntsimError(f"{self.name}: a scale must be positive and finite")
         if self.order is Order.RECIPROCAL and np.any(flat[1] <= 1 << 21):
@@ -102,7 +101,7 @@ class Quantizer(Parameters):
             )
         out = np.empty(flat[0].size, dtype=np.int32)
         run(quantize, *flat, int(self.order), out)
-        return out.reshape(columns[0].shape)[()]
+        return out.reshape(shape)[()]
 
 
 QUANTIZERS: Mapping[str, Quantizer] = MappingProxyType(

@@ -62,7 +62,7 @@ class FloatNLI(OneVariable, TwoLevel, Unit):
     bins : segments in each inner interval
     mantissas, exponents : per interval, the scale ``mantissa * 2**exponent``
     width : significant bits kept of differences, scales and fractions: 16 to 18 serve every function but tanh,
-        which gains up to 24 (18 fills one multiplier of most FPGAs)
+        which gains up to 20 (18 fills one multiplier of most FPGAs)
     table : ``sum(n) + 1`` finite codes of `y`
     nan : the code given for NaN
     fn : name of the function (a note; not part of the unit's identity)
