@@ -27,12 +27,13 @@ __all__ = ["DIClippedSoftmax", "RowPeriod", "di_exp_by_row", "di_exp_by_row_cuts
 def di_exp_by_row(
     pipe: Pipeline, name: str, depths: Sequence[Value], m: Value, k: Value, t: Value, *, form: str, headroom: int
 ) -> None:
-    """As :func:`di_exp` where the scale ``m / 2**k`` is found at run time, once per row; `depths` are ``-x``.
+    """As :func:`~hdl.nonlinear.exp.di_exp`, with a scale ``m / 2**k`` found at run time, once per row.
 
     Parameters
     ----------
-    depths : unsigned values of the current stage, one per lane
+    depths : ``-x``, unsigned values of the current stage, one per lane
     m, k, t : values of the current stage: the scale, k at most ``DI_K_MAX``, and its period
+    form, headroom : as in :func:`intsim.nonlinear.exp.di_exp`
     """
     s = pipe.values
     if form == "fixed16":
@@ -201,6 +202,16 @@ class RowPeriod(wiring.Component):
     ----------
     scale : fields of the token, among them ``m`` and ``k``
     bits : width of ``t``
+
+    Members
+    -------
+    i : In(stream of the fields of `scale`)
+    o : Out(stream of the same and ``t``)
+
+    Attributes
+    ----------
+    latency : the division's, of ``DI_K_MAX + 2`` bits in radix 4, and one more
+    interval : ``latency + 1``
     """
 
     def __init__(self, scale: Mapping[str, Shape], bits: int):

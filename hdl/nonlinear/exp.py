@@ -269,7 +269,11 @@ class IBertExp(_Exponential):
 
 @realises(exp.DIExp)
 class DIExp(_Exponential):
-    """:class:`intsim.nonlinear.exp.DIExp`: latency 4 or 5 in the form ``fixed16``, one result per cycle."""
+    """:class:`intsim.nonlinear.exp.DIExp`, in all forms: one result per cycle.
+
+    The latency is 3 and that of the multiplier in the form ``fixed16``, 3 and the bits of the largest number of
+    halvings in the others (:func:`di_exp_cuts`).
+    """
 
     unit: exp.DIExp
 

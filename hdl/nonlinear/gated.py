@@ -107,7 +107,7 @@ class _Gated(RowComponent):
         return 0
 
     def _behind(self, pipe: Pipeline) -> dict[str, Sequence[Value]]:
-        """The outputs, from the pipeline's values ``sigma_q`` and what :meth:`_ports` named."""
+        """The outputs, from the pipeline's values ``sigma_q`` and what :meth:`_name_ports` named."""
         return {"y": pipe.values.sigma_q}
 
     def elaborate(self, platform) -> Module:

@@ -117,6 +117,11 @@ class Reciprocal(UnitComponent):
     ----------
     unit : the golden model
     radix : 2 or 4, quotient bits per cycle 1 or 2
+
+    Attributes
+    ----------
+    latency : cycles for the ``bits + 1`` bits of the quotient, and one more
+    interval : ``latency + 1``
     """
 
     unit: roots.Reciprocal

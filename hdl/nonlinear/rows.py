@@ -96,7 +96,13 @@ class TokenMap(wiring.Component):
     Parameters
     ----------
     before, after : fields of the tokens and their shapes
+    cuts : how many register boundaries it has
     logic : appends `cuts` cuts to the pipeline it is given and returns the fields of the new token
+
+    Attributes
+    ----------
+    latency : equals `cuts`
+    interval : 1
     """
 
     interval = 1
@@ -173,7 +179,6 @@ class RowFlow:
 
     def leave(self, row, o, logic: Callable[[Pipeline], Mapping[str, Sequence[Value]]]) -> None:
         """The last pipeline, into the unit's output stream. `logic` as for :meth:`map`."""
-
         self._pipeline("leave", row, o, logic, lambda result: result)
 
     def _pipeline(self, name: str, row, out, logic, word_of: Callable) -> None:
@@ -300,6 +305,7 @@ def row_mean(x: Shape, longest: int, mode: Rounding) -> tuple[dict[str, Fold], l
     ----------
     x : shape of the field ``x`` of the word
     longest : elements of the longest row
+    mode : rounding of the mean
     """
     length = longest.bit_length()
     bits = x.width + (not x.signed)

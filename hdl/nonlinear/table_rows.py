@@ -20,10 +20,18 @@ __all__ = ["TableSoftmax"]
 class TableSoftmax(RowComponent):
     """Base: maximum, exponentials, sum, reciprocal by table, product and one rounding.
 
+    ``cycles(n)`` is ``3 (w - 1)`` plus a constant, with ``w = ceil(n / lanes)`` transfers per row; ``sustained(n)`` is
+    w, 2 at least.
+
     Parameters
     ----------
     unit : the golden model; its reciprocal must be a table
     lanes : elements per transfer
+
+    Attributes
+    ----------
+    e_bits : width of an exponential
+    exp_cuts : cycles from an element with its row's maximum to its exponential
     """
 
     unit: Any

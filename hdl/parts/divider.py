@@ -250,6 +250,10 @@ class PipelinedDivider(wiring.Component):
     ----------
     n_bits, d_bits, q_bits, radix : as for :class:`IterativeDivider`
 
+    Members
+    -------
+    i, o : as of :class:`IterativeDivider`
+
     Attributes
     ----------
     latency : ``steps(q_bits, radix)``, one more in radix 4
@@ -282,6 +286,14 @@ class FloorDivider(wiring.Component):
     ----------
     n_bits : width of the dividend, its sign included
     d_bits, q_bits, options : as for :class:`IterativeDivider`; the quotient gets a sign bit on top of `q_bits`
+
+    Members
+    -------
+    i, o : as of :class:`IterativeDivider`, ``n`` and ``q`` signed
+
+    Attributes
+    ----------
+    latency, interval : those of :class:`IterativeDivider`
     """
 
     def __init__(self, n_bits: int, d_bits: int, *, q_bits: int | None = None, **options):

@@ -87,6 +87,11 @@ class PipelinedMultiplier(wiring.Component):
     ----------
     a_shape, b_shape : widths or shapes of the operands
 
+    Members
+    -------
+    i : In(stream of ``a``, ``b``)
+    o : Out(stream of ``p``)
+
     Attributes
     ----------
     latency : :func:`multiplier_cuts`

@@ -26,6 +26,11 @@ def append_reciprocal(pipe: Pipeline, unit: tables.NormalReciprocal, value: Valu
     """Mantissa and exponent of ``1 / value``; appends :data:`RECIPROCAL_CUTS` cuts.
 
     The table is a ROM in gates: it is read once per row, and a block RAM would be idle the rest of the time.
+
+    Raises
+    ------
+    IntsimError
+        `unit` has no table.
     """
     if not unit.index_bits:
         raise IntsimError("there is no pipelined hardware for a normalised divider; use NormalReciprocal.design(...)")
@@ -56,7 +61,10 @@ def append_reciprocal(pipe: Pipeline, unit: tables.NormalReciprocal, value: Valu
 
 @realises(tables.NormalReciprocal)
 class NormalReciprocal(UnitComponent):
-    """Streaming hardware of :class:`intsim.tables.NormalReciprocal` with a table: one result per cycle."""
+    """Streaming hardware of :class:`intsim.tables.NormalReciprocal` with a table: one result per cycle.
+
+    The latency is :data:`RECIPROCAL_CUTS`. A unit without a table, a divider, is refused.
+    """
 
     unit: tables.NormalReciprocal
     latency = RECIPROCAL_CUTS

@@ -25,8 +25,7 @@ from intsim.unit import Hazard
 __all__ = ["IBertLayerNorm", "IViTLayerNorm", "LayerNorm", "from_gamma"]
 
 INT32_MAX = (1 << 31) - 1
-NEWTON_EXACT = 34_596  # from here ten Newton steps give isqrt(V) or one more, up to
-NEWTON_BITS = 42
+NEWTON_EXACT, NEWTON_BITS = 34_596, 42  # between this and 2**42 ten Newton steps give isqrt(V) or one more
 
 
 @dataclass(frozen=True)
@@ -263,9 +262,7 @@ def ivit_norm_rows(x, bias, mode, truncate, out_mean, out_energy, out_root, out_
     """I-ViT's LayerNorm of every row."""
     n = x.shape[1]
     for i in range(x.shape[0]):
-        total = row_sum(x, i)
-        # divide_round takes a positive divisor and any dividend
-        mean = divide_round(total, n, mode)
+        mean = divide_round(row_sum(x, i), n, mode)
         energy = 0
         for j in range(n):
             energy += (x[i, j] - mean) * (x[i, j] - mean)
