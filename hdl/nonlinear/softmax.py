@@ -38,7 +38,7 @@ def below_top(pipe: Pipeline) -> list[Value]:
 
 
 class _ReciprocalSoftmax(RowComponent):
-    """The three passes with one reciprocal per row: ``y = (e * floor(2**p / sum e)) >> shift``.
+    """The three passes with one reciprocal per row: ``y = (e * floor(dividend / sum e)) >> (32 - out_bits)``.
 
     ``cycles(n)`` is ``3 (w - 1)`` plus a constant, with ``w = ceil(n / lanes)`` transfers per row;
     ``sustained(n)`` is w, but not below the divider's time.
@@ -53,7 +53,6 @@ class _ReciprocalSoftmax(RowComponent):
 
     passes = 2
     dividend: int
-    drop: int
 
     def __init__(self, unit: Any, *, lanes: int = 1):
         super().__init__(unit, lanes=lanes)
@@ -125,7 +124,7 @@ class _ReciprocalSoftmax(RowComponent):
         s, payload = pipe.values, pipe.payload
         factor = payload.token.q[: self._factor_bits]
         multiply(pipe, "product", list(payload.word.e), [factor] * self.lanes)
-        return {"y": [product[self.drop :] for product in s.product]}
+        return {"y": [product[32 - self.unit.out_bits :] for product in s.product]}
 
 
 @realises(softmax.Shiftmax)
@@ -135,10 +134,6 @@ class Shiftmax(_ReciprocalSoftmax):
     unit: softmax.Shiftmax
 
     dividend = INT32_MAX
-
-    @property
-    def drop(self) -> int:  # type: ignore[override]
-        return 32 - self.unit.out_bits
 
     @property
     def _e_bits(self) -> int:
@@ -169,10 +164,6 @@ class IBertSoftmax(_ReciprocalSoftmax):
     unit: softmax.IBertSoftmax
 
     dividend = 1 << 32
-
-    @property
-    def drop(self) -> int:  # type: ignore[override]
-        return 32 - self.unit.out_bits
 
     @property
     def _e_bits(self) -> int:
