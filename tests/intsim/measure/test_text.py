@@ -9,7 +9,10 @@ import pytest
 from intsim.errors import IntsimError
 from intsim.measure.network import Data, open_task, with_bits
 from intsim.measure.network.text import evaluate, losses_of, windows
+from intsim.models import IntegerLlama
 from intsim.models.real import folder
+from intsim.prepare import fsbr
+from intsim.prepare.llama import smoothed, with_outliers
 from intsim.schemes import illm, ivit
 
 PLACE = folder.find("stdlib-llama")
@@ -74,6 +77,16 @@ def test_eight_bits_keep_the_perplexity_of_the_carried_llama_and_four_do_not():
     network = task.design(ivit)
     assert network.is_integer_only
     assert abs(task.evaluate(network)["ratio"]["mean"] - 1) < 0.02
+
+
+def test_stored_factors_bring_back_what_large_channels_cost_at_four_bits():
+    task, scheme = open_task("stdlib-llama", Data(count=4)), with_bits(illm, "w4a4")
+    large = with_outliers(task.model)
+    behind = smoothed(large, fsbr.load(PLACE / "fsbr-w4a4-outliers.safetensors"))
+    np.testing.assert_allclose(behind(task.probe[0]), task.model(task.probe[0]), atol=1e-3)
+    lost, kept = (task.evaluate(IntegerLlama.design(m, scheme, task.samples))["ratio"] for m in (large, behind))
+    assert lost["low"] > 5
+    assert kept["high"] < 1.3
 
 
 def test_a_text_of_ones_own_calibrates_with_its_first_eighth(tmp_path):
