@@ -7,6 +7,7 @@ import numpy as np
 from axi_registers import Registers
 from cocotb.task import bridge
 from cocotbext.axi import AxiLiteBus, AxiLiteMaster, AxiResp
+from endless import send_without_ends
 
 import hdl
 from hdl.bench import Testbench, stalls
@@ -154,3 +155,17 @@ async def a_bank_is_loaded_while_rows_of_the_other_pass(dut):
     await bridge(driver.select)(Mode.TABLE, 0)
     tb.expect(driver.engine)
     assert await rows(tb, codes[:2]) == codes.size + codes[:2].size
+
+
+@cocotb.test()
+async def a_row_without_an_end_is_cut(dut):
+    """Its parts are answered as rows of the greatest length, and no bank stays busy."""
+    tb = Testbench(dut)
+    master = AxiLiteMaster(AxiLiteBus.from_prefix(dut, "s_axil"), dut.clk, dut.rst)
+    await tb.start()
+    driver = await open_driver(master, tb.unit)
+    await bridge(driver.select)(Mode.LAYERNORM, 0)
+    tb.expect(driver.engine)
+    rows = np.random.default_rng(6).integers(-4000, 4000, (5, tb.unit.max_row)).astype(np.int16)
+    await send_without_ends(tb, rows)
+    await bridge(driver.wait)(0)

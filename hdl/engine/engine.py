@@ -17,10 +17,11 @@ from amaranth.lib.wiring import In
 from hdl.component import UnitComponent
 from hdl.engine.lane import LANE_CUTS, WordMemory, lanes
 from hdl.engine.scalar import RowScalars
-from hdl.nonlinear.rows import RowComponent, RowFlow
+from hdl.nonlinear.rows import RowComponent, RowFlow, words_of
 from hdl.parts.multiplier import multiplier_cuts, multiply
 from hdl.parts.pipeline import Pipeline
 from hdl.parts.row_buffer import RowBuffer
+from hdl.parts.row_end import row_end
 from hdl.parts.shift_round import shift_round_by
 from hdl.parts.trees import Fold, count, larger, levels, total
 from hdl.registry import realises
@@ -42,6 +43,7 @@ class Engine(RowComponent):
 
     A reset restores mode and bank and drops the rows inside. The contents of the banks, tables in memory and registers
     alike, stay as they were loaded.
+    A row without an end is cut after as many words as the longest row has.
 
     Parameters
     ----------
@@ -62,7 +64,7 @@ class Engine(RowComponent):
     passes = 2
 
     def __init__(self, unit: golden.Engine, *, lanes: int = 1):
-        if not 1 <= lanes <= MAX_LANES:
+        if not isinstance(lanes, int) or not 1 <= lanes <= MAX_LANES:
             raise IntsimError(f"the engine has 1 to {MAX_LANES} lanes, got {lanes}")
         self.registers = register_map(unit)
         bus = RegisterBus(self.registers.address_bits - 2)
@@ -136,11 +138,13 @@ class Engine(RowComponent):
         ).create(path=("leaving",))
         self._left = leaving
         inside, kept, tag = Signal(), Signal(3), Signal(3)
+        ends = row_end(m, self.i, words_of(unit.max_row, self.lanes))
         m.d.comb += [
             tag.eq(Mux(inside, kept, Cat(control[:2], control[4]))),
             entering.valid.eq(self.i.valid),
             self.i.ready.eq(entering.ready),
             *(entering.payload[name].eq(self.i.payload[name]) for name in self.i.payload.shape().members),
+            entering.payload.last.eq(ends),
             (entering.payload.tag if self.lanes == 1 else entering.payload.tag[0]).eq(tag),
             self.o.valid.eq(leaving.valid),
             leaving.ready.eq(self.o.ready),
@@ -148,7 +152,7 @@ class Engine(RowComponent):
         ]
         taken = self.i.valid & self.i.ready
         with m.If(taken):
-            m.d.sync += [inside.eq(~self.i.payload.last), kept.eq(tag)]
+            m.d.sync += [inside.eq(~ends), kept.eq(tag)]
         sent = leaving.valid & leaving.ready & leaving.payload.last
         self._busy = Signal(2)
         for b in range(2):

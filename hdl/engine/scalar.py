@@ -121,7 +121,7 @@ class RowScalars(wiring.Component):
         m = Module()
         unit, width = self.unit, self.unit.widths
         m.submodules.divider = divider = self._divider
-        m.submodules.root = root = self._root
+        m.submodules.square_root = root = self._root
         pivot = _Answers(m, "pivot", self.pivot_o)
         factor = _Answers(m, "factor", self.factor_o)
 
@@ -183,8 +183,8 @@ class RowScalars(wiring.Component):
                     m.next = "IDLE"
 
             with m.State("ENLARGE"):
-                m.d.sync += extra.eq(Mux(mode == Mode.SOFTMAX, 0, n * self.epsilon.as_value().word_select(bank, 16)))
-                m.d.sync += places.eq(self.places.as_value().word_select(bank, 5))
+                m.d.sync += extra.eq(Mux(mode == Mode.SOFTMAX, 0, n * Mux(bank, self.epsilon[1], self.epsilon[0])))
+                m.d.sync += places.eq(Mux(bank, self.places[1], self.places[0]))
                 m.next = "AT_LEAST_ONE"
             with m.State("AT_LEAST_ONE"):
                 grown = (total + extra)[: width["sum"]]

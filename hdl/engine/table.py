@@ -77,7 +77,8 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=1, help="placements; Fmax is their median")
     arguments = parser.parse_args()
     for lanes in arguments.lanes:
-        figures = {**_kept(), str(lanes): measure(lanes, arguments.seeds)}
+        found = measure(lanes, arguments.seeds)
+        figures = {**_kept(), str(lanes): found}
         write_text(KEPT, json.dumps(dict(sorted(figures.items(), key=lambda item: int(item[0]))), indent=1) + "\n")
     print(cost_table())
 

@@ -102,9 +102,16 @@ def rescaled(table: NLI, t_bits: int, mantissa_bits: int) -> NLI:
 
 
 def identity(bits: int, intervals: int, bins: int, t_bits: int, mantissa_bits: int) -> Bank:
-    """A bank whose table gives back its input (the highest code saturates): what an engine holds at first."""
+    """A bank whose table gives back its input (the highest code saturates): what an engine holds at first.
+
+    Exact where an interval has as many codes as bins, or more, and `t_bits` tell the codes of a bin apart; else within
+    two codes.
+    """
     x = Int(bits)
-    cuts = [x.lo + ((x.hi - x.lo) * i) // intervals for i in range(intervals + 1)]
+    span = (x.hi - x.lo) // intervals
+    span = span // bins * bins or span  # a whole number of codes per bin, if there are so many
+    first = x.lo + (x.hi - x.lo - span * (intervals - 2)) // 2  # what is left goes to both ends
+    cuts = [x.lo, *(first + span * i for i in range(intervals - 1)), x.hi]
     knots: list[int] = []
     for i, (left, right) in enumerate(itertools.pairwise(cuts)):
         n = 1 if i in (0, intervals - 1) else bins

@@ -61,5 +61,6 @@ def test_the_stated_cost_is_that_of_this_rtl():
 
 
 def test_lanes_are_one_to_sixteen():
-    with pytest.raises(IntsimError, match="1 to 16 lanes"):
-        hdl.create(ENGINE, lanes=17)
+    for lanes in (0, 17, "two"):
+        with pytest.raises(IntsimError, match="1 to 16 lanes"):
+            hdl.create(ENGINE, lanes=lanes)

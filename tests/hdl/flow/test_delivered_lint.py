@@ -5,9 +5,10 @@ from operator_units import ELEMENTWISE, ROWS
 
 from hdl import flow
 from hdl.flow import tools
+from intsim.engine import Engine
 
-UNITS = {**ELEMENTWISE, **ROWS}
-FAST = {"ivit_layernorm_bias", "db_attn_factored"}
+UNITS = {**ELEMENTWISE, **ROWS, "engine": Engine.design()}
+FAST = {"ivit_layernorm_bias", "db_attn_factored", "engine"}
 CASES = [
     pytest.param(name, shell, marks=() if name in FAST and shell != "lite" else pytest.mark.full)
     for name in UNITS

@@ -66,6 +66,17 @@ def test_the_same_sigmoid_in_a_cocotb_test_of_ones_own(tmp_path):
     assert "module plan_sigmoid_adapter" in (tmp_path / "sim" / "plan_sigmoid_adapter.sv").read_text()
 
 
+def test_the_emitted_verilog_in_a_simulator(tmp_path):
+    """Simulated, instantiated and under lint; the engine programmed by a testbench gives the golden model's row."""
+    text = (PAGES / "use-the-verilog.md").read_text()
+    assert write_files(text, tmp_path) == ["rtl/top.v", "engine.py", "engine_tb.sv"]
+    said = run_commands(text, tmp_path)
+    for line in shown(text):
+        assert line in said
+    assert said.count("0f32 072a 612e 0875") == 2
+    assert "%Warning" not in (tmp_path / "log").read_text()
+
+
 def test_the_port_map_shown_has_every_key():
     from hdl.flow import portmap
 

@@ -150,6 +150,24 @@ def test_no_engine_is_larger_than_its_registers_can_say(dimensions, says):
         Engine.design(**dimensions)
 
 
+@pytest.mark.parametrize(
+    "dimensions",
+    [
+        {},
+        {"intervals": 15},
+        {"intervals": 2},
+        {"bins": 3},
+        {"bits": 12},
+        {"bits": 18, "mantissa_bits": 18},
+        {"bits": 8, "bins": 16, "t_bits": 8, "mantissa_bits": 12},
+    ],
+)
+def test_an_engine_as_designed_passes_every_code_through(dimensions):
+    engine = Engine.design(**dimensions)
+    codes = engine.inputs["x"].codes().reshape(-1, 64)
+    assert np.array_equal(engine(codes), codes)
+
+
 def test_an_epsilon_that_the_sum_cannot_hold_is_refused():
     """The largest one passes through a row of the largest mean square, exactly; one more is refused."""
     narrow = Engine.design(bits=8, bins=16, t_bits=8, mantissa_bits=12, max_row=63)
