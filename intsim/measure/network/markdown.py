@@ -1,4 +1,4 @@
-"""Writes ``docs/reference/networks.md`` from comparisons that were made before::
+"""Writes ``docs/reference/networks.md`` and its pictures from comparisons that were made before::
 
 python -m intsim.measure.network.markdown DIR/compare.json ... -o docs/reference/networks.md
 """
@@ -11,22 +11,27 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from intsim.files import write_text
+from intsim.files import write_bytes, write_text
 from intsim.markdown import table
 from intsim.measure.network.comparison import PARTS
-from intsim.measure.network.report import METRICS
+from intsim.measure.network.report import METRICS, picture_by_width
+from intsim.measure.network.statistics import shown
 
-__all__ = ["main", "page"]
+__all__ = ["main", "page", "picture_name"]
 
 _HEAD = """\
 # Networks under every scheme
 
 Made by `python -m intsim.measure.network.markdown` from what the commands below measured; do not edit. Each figure with
-its 95 % bootstrap interval; in brackets what is lost against float32, the same items drawn for both. The cells are the
-sum of the scheme's softmax, activation and norm in this project's own RTL, one lane each, on a Lattice ECP5 at speed
-grade 6, each placed alone; Fmax is that of the slowest. How to read and repeat this:
+its 95 % bootstrap interval; in brackets what is lost against float32, the same items drawn for both. What each scheme
+computes at which place: [Networks](../contract/networks.md). How to read and repeat this:
 [Judge a network](../howto/judge-a-network.md).
 """
+_HARDWARE = """\
+The cells are the sum of the scheme's softmax, activation and norm in this project's own RTL, one lane each, on a
+Lattice ECP5 at speed grade 6, each placed alone; Fmax is that of the slowest.
+"""
+_COSTS = ("comb", "ff", "dsp", "bram", "fmax")
 
 
 def page(summaries: Sequence[Mapping[str, Any]]) -> str:
@@ -34,20 +39,28 @@ def page(summaries: Sequence[Mapping[str, Any]]) -> str:
     return "\n".join([_HEAD, *(_section(summary) for summary in summaries)])
 
 
+def picture_name(summary: Mapping[str, Any]) -> str:
+    """The file of a comparison's picture, in ``docs/pictures``."""
+    return f"networks-{Path(summary['model']).name}.svg"
+
+
 def _section(summary: Mapping[str, Any]) -> str:
     metric, widths = summary["metric"], summary["widths"]
     title, explained = METRICS.get(metric, (metric, ""))
     real = summary["float"][metric]
     counted = ", ".join(f"{count:,} {name}" for name, count in summary["items"].items())
-    rows = [["float32", *[_range(real)] * len(widths), *["–"] * 5]]
+    placed = any(scheme["hardware"] for scheme in summary["schemes"])
+    rows = [["float32", *[_range(real)] * len(widths), *["–"] * (5 if placed else 0)]]
     for scheme in summary["schemes"]:
         total = scheme["total"]
         cells = [_cell(scheme["cells"][width]["figures"], metric) for width in widths]
-        costs = [f"{total[key]:,.0f}" if total else "–" for key in ("comb", "ff", "dsp", "bram", "fmax")]
+        costs = [f"{total[key]:,.0f}" if total else "–" for key in _COSTS] if placed else []
         rows.append([scheme["name"] + _in_float(scheme), *cells, *costs])
-    head = ["scheme", *(width.upper() for width in widths), "COMB", "FF", "DSP", "BRAM", "Fmax, MHz"]
+    head = ["scheme", *(width.upper() for width in widths)]
+    head += ["COMB", "FF", "DSP", "BRAM", "Fmax, MHz"] if placed else []
     lines = [f"## {summary['model']}", "", f"{title.capitalize()} ({explained}); {counted}.", ""]
-    lines += [f"```sh\n{summary['command']}\n```", "", table(head, rows)]
+    lines += [f"```sh\n{summary['command']}\n```", "", f"![{title} by width](../pictures/{picture_name(summary)})", ""]
+    lines += [table(head, rows)] + [_HARDWARE] * placed
     parts = [_part(scheme["name"], part, h) for scheme in summary["schemes"] for part, h in scheme["hardware"].items()]
     if parts:
         head = [
@@ -78,11 +91,11 @@ def _cell(figures: Mapping[str, Any] | None, metric: str) -> str:
     if figures is None:
         return "refused"
     lost = figures["difference"][metric]["mean"]
-    return f"{_range(figures['integer'][metric])} ({lost:+.3g})"
+    return f"{_range(figures['integer'][metric])} ({lost:+.3f})"
 
 
 def _range(figure: Mapping[str, float]) -> str:
-    return f"{figure['mean']:.4g} in {figure['low']:.4g} .. {figure['high']:.4g}"
+    return f"{shown(figure['mean'])} in {shown(figure['low'])} .. {shown(figure['high'])}"
 
 
 def _in_float(scheme: Mapping[str, Any]) -> str:
@@ -103,6 +116,9 @@ def main() -> None:
     parser.add_argument("-o", "--output", default="docs/reference/networks.md")
     arguments = parser.parse_args()
     summaries = [json.loads(path.read_text(encoding="utf-8")) for path in arguments.comparisons]
+    for summary in summaries:
+        folder = Path(arguments.output).parent.parent / "pictures"
+        write_bytes(folder / picture_name(summary), picture_by_width(summary))
     write_text(arguments.output, page(summaries))
 
 

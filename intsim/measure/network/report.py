@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from intsim.files import write_files
 from intsim.measure.network.comparison import PARTS
+from intsim.measure.network.statistics import shown
 from intsim.measure.page import environment
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["METRICS", "write_comparison"]
+__all__ = ["METRICS", "picture_by_width", "write_comparison"]
 
 _INK, _QUIET = "#22303c", "#8d99ae"
 _COLOURS = (
@@ -54,19 +55,28 @@ def write_comparison(folder: str | Path, summary: Mapping[str, Any]) -> dict[str
         The folder cannot be made or written.
     """
     title, explained = METRICS.get(summary["metric"], (summary["metric"], ""))
-    pictures = {"by_width": _picture(summary, title, _draw_by_width)}
+    pictures = {"by_width": _as_uri(picture_by_width(summary))}
     if any(scheme["total"] for scheme in summary["schemes"]):
-        pictures["by_cells"] = _picture(summary, title, _draw_by_cells)
-    html = (
-        environment("intsim.measure.network")
-        .get_template("comparison.html.j2")
-        .render(s=summary, parts=PARTS, pictures=pictures, metric=title, explained=explained)
+        pictures["by_cells"] = _as_uri(_picture(summary, _draw_by_cells))
+    pages = environment("intsim.measure.network")
+    pages.filters["shown"] = shown
+    html = pages.get_template("comparison.html.j2").render(
+        s=summary, parts=PARTS, pictures=pictures, metric=title, explained=explained
     )
     return write_files(folder, {"compare.html": html, "compare.json": json.dumps(summary, indent=1) + "\n"})
 
 
-def _picture(summary: Mapping[str, Any], title: str, draw: Any) -> str:
-    """A drawing as a data URI."""
+def picture_by_width(summary: Mapping[str, Any]) -> bytes:
+    """The metric of every scheme, width by width, with its intervals: an SVG."""
+    return _picture(summary, _draw_by_width)
+
+
+def _as_uri(picture: bytes) -> str:
+    return "data:image/svg+xml;base64," + base64.b64encode(picture).decode()
+
+
+def _picture(summary: Mapping[str, Any], draw: Any) -> bytes:
+    """A drawing as SVG."""
     import matplotlib
     from matplotlib.figure import Figure
 
@@ -80,7 +90,7 @@ def _picture(summary: Mapping[str, Any], title: str, draw: Any) -> str:
         axes.annotate(
             "float32", (1, real["mean"]), xycoords=("axes fraction", "data"), ha="right", va="bottom", color=_INK
         )
-        axes.set_ylabel(title)
+        axes.set_ylabel(METRICS.get(summary["metric"], (summary["metric"],))[0])
         if not summary["higher_is_better"]:
             axes.set_yscale("log")
         axes.grid(alpha=0.2)
@@ -88,7 +98,7 @@ def _picture(summary: Mapping[str, Any], title: str, draw: Any) -> str:
         axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1.01, 0.5))
         stream = io.BytesIO()
         figure.savefig(stream, format="svg", metadata={"Date": None})
-    return "data:image/svg+xml;base64," + base64.b64encode(stream.getvalue()).decode()
+    return stream.getvalue()
 
 
 def _points(summary: Mapping[str, Any], scheme: Mapping[str, Any]) -> dict[str, Mapping[str, float]]:

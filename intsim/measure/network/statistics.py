@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["difference", "interval", "with_interval"]
+__all__ = ["difference", "interval", "shown", "with_interval"]
 
 
 def interval(values: np.ndarray, seed: int = 0, draws: int = 1000) -> tuple[float, float]:
@@ -27,3 +27,8 @@ def difference(values: Any, reference: Any, seed: int = 0) -> dict[str, float]:
     """Mean of ``values - reference`` with its interval: the same items are drawn for both, which is much narrower
     than the intervals of the two means."""
     return with_interval(np.asarray(values, dtype=np.float64) - np.asarray(reference, dtype=np.float64), seed)
+
+
+def shown(value: float) -> str:
+    """A figure as pages show it: three decimals, from 10 on four significant digits."""
+    return f"{value:.3f}" if abs(value) < 10 else f"{value:.4g}"

@@ -9,7 +9,8 @@ from small_bert import bert_folder, write_pairs
 
 from intsim.measure.network import Data, compare, open_task, summarise, with_bits, write_comparison
 from intsim.measure.network.comparison import representatives
-from intsim.measure.network.markdown import page
+from intsim.measure.network.markdown import main, page
+from intsim.measure.network.report import picture_by_width
 from intsim.schemes import SCHEMES
 
 CHOSEN = [SCHEMES[name] for name in ("hawq", "ivit", "illm")]
@@ -133,14 +134,16 @@ def test_the_page_shows_every_figure_and_loads_nothing(task, cells, tmp_path):
     assert shown.loaded == []
     assert len(shown.pictures) == 2
     for cell in cells:
-        assert f"{cell.figures['integer']['mrr']['mean']:.4g}" in text
-        assert f"{cell.figures['integer']['top1']['low']:.4g}" in text
+        assert f"{cell.figures['integer']['mrr']['mean']:.3f}" in text
+        assert f"{cell.figures['integer']['top1']['low']:.3f}" in text
+        assert f"{cell.figures['difference']['mrr']['mean']:+.3f}" in text
     for wanted in ("softmax, activation, norm in float", "fits no <device>", "intsim compare x", "12 pairs", "W4A4"):
         assert wanted in text, wanted
     without = write_comparison(tmp_path, summarise(task, cells, {}))
     shown = Links()
     shown.feed(without["compare.html"].read_text())
     assert len(shown.pictures) == 1
+    assert "COMB" not in " ".join(shown.text)
 
 
 def test_a_scheme_that_cannot_be_is_a_row_that_says_why(task, kept, tmp_path):
@@ -162,7 +165,23 @@ def test_the_page_of_the_documentation_has_the_same_figures(task, cells, tmp_pat
     ivit = next(cell for cell in cells if (cell.scheme, cell.widths) == ("ivit", "w4a4")).figures
     mean, lost = ivit["integer"]["mrr"], ivit["difference"]["mrr"]["mean"]
     (row,) = {tuple(row) for row in rows if row[0] == "ivit" and len(row) == 8}
-    assert row[2] == f"{mean['mean']:.4g} in {mean['low']:.4g} .. {mean['high']:.4g} ({lost:+.3g})"
+    assert row[2] == f"{mean['mean']:.3f} in {mean['low']:.3f} .. {mean['high']:.3f} ({lost:+.3f})"
     assert row[3:] == ("6", "6", "3", "0", "101")
     assert "```sh\nintsim compare x\n```" in text
     assert "hawq (softmax, activation, norm in float)" in text
+    plain = page([summarise(task, cells, {})])
+    assert "COMB" not in plain
+    assert "hawq (softmax, activation, norm in float)" in plain
+
+
+def test_the_page_comes_with_its_pictures(task, cells, tmp_path, monkeypatch):
+    summary = summarise(task, cells, HARDWARE) | {"model": "somewhere/small"}
+    (tmp_path / "docs" / "reference").mkdir(parents=True)
+    (tmp_path / "docs" / "pictures").mkdir()
+    (tmp_path / "compare.json").write_text(json.dumps(summary))
+    output = tmp_path / "docs" / "reference" / "networks.md"
+    monkeypatch.setattr("sys.argv", ["markdown", str(tmp_path / "compare.json"), "-o", str(output)])
+    main()
+    assert output.read_text() == page([summary])
+    assert "(../pictures/networks-small.svg)" in output.read_text()
+    assert (tmp_path / "docs" / "pictures" / "networks-small.svg").read_bytes() == picture_by_width(summary)
