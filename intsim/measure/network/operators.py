@@ -53,7 +53,9 @@ def format_of(network: IntegerNetwork, place: str, tensor: Quantized) -> Format:
         return Int(layer.bits, signed=not layer.scheme.dynamic)
     if layer is not None and layer.units:
         return next(iter(layer.units[-1].outputs.values()))
-    return Int(network.scheme.bits.residual) if place == "embedding" else fitted(tensor.data)
+    if place == "embedding":  # rows of a table: with a scale per token the codes are unsigned
+        return Int(network.scheme.bits.embedded, signed=tensor.data.dtype.kind == "i")
+    return fitted(tensor.data)
 
 
 def fitted(codes: np.ndarray) -> Int:

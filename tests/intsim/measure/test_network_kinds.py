@@ -7,6 +7,7 @@ from small_vit import images, small_vit
 from intsim.formats.quantized import Quantized
 from intsim.measure.network import by_place, read_vectors, write_vectors
 from intsim.measure.network.comparison import representatives
+from intsim.measure.network.operators import format_of
 from intsim.measure.network.record import record
 from intsim.models import IntegerLlama, IntegerViT
 from intsim.models.real.llama import made_up
@@ -64,6 +65,18 @@ def test_operators_alone_are_as_good_as_their_bits(kind, name):
     for place, found in places.items():
         if found["alone"] is not None:
             assert found["alone"] > 20, place
+
+
+@pytest.mark.parametrize(("kind", "name"), [*CASES, ("llama", "ibert")])
+def test_the_format_of_a_place_holds_its_codes(kind, name):
+    _, network, inputs = networks(kind, name)
+    for place, tensor in network.trace(inputs[0]).items():
+        fmt = format_of(network, place, tensor)
+        assert fmt.lo <= tensor.data.min() <= tensor.data.max() <= fmt.hi, place
+    if kind == "llama":
+        assert str(format_of(network, "embedding", network.trace(inputs[0])["embedding"])) == (
+            "u16" if network.scheme.dynamic else "s16"
+        )
 
 
 @pytest.mark.parametrize(("kind", "name"), CASES)
