@@ -29,6 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--only", nargs="+", choices=LIBRARIES, help="some of the libraries")
     parser.add_argument("--keep", action="store_true", help="do not touch the documentation")
+    parser.add_argument("--note", default="", help="what is to be known of the machine, for the page")
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the JSON files")
     given = parser.parse_args(arguments)
     unknown = [name for name in given.cases if name not in CASES]
@@ -39,7 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
 
     cases = [CASES[name] for name in given.cases] or list(CASES.values())
     times, missing = measure(cases, given.only or list(LIBRARIES), pythons, given.rounds, given.seconds)
-    run = record(times, missing)
+    run = record(times, missing, given.note)
     before = load(given.results)
     path = save(run, given.results)
     print(page(run))

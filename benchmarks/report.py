@@ -23,14 +23,15 @@ MULTIPLIED = 2 * 512**3  # operations of the innermost loop's turn
 SLOWER = 1.15  # a ratio to the best other library that grew by more is reported
 
 
-def record(times: dict[str, dict[str, dict[str, Any]]], missing: dict[str, str]) -> dict[str, Any]:
-    """A run as it is stored: ratios beside the times they come from."""
+def record(times: dict[str, dict[str, dict[str, Any]]], missing: dict[str, str], note: str = "") -> dict[str, Any]:
+    """A run as it is stored: ratios beside the times they come from, and what is to be known of the machine then."""
     return {
         "when": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "commit": _commit(),
         "processor": _processor(),
         "python": platform.python_version(),
         "missing": missing,
+        "note": note,
         "cases": {name: _ratios(name, entry) for name, entry in times.items() if OURS in entry},
     }
 
@@ -117,7 +118,7 @@ def page(run: dict[str, Any]) -> str:
         "the second. Work of one thread is timed by the processor time of the process, that of two by the clock.",
         "",
         f"{run['processor']}; Python {run['python']}; commit {run['commit']}, {run['when'][:10]}.",
-        "One thread unless said.",
+        " ".join(filter(None, ("One thread unless said.", run.get("note")))),
         "",
         "| work | ours, ms | fastest other | its ms | of the other | of the limit |",
         "|---|---|---|---|---|---|",
@@ -132,6 +133,11 @@ def page(run: dict[str, Any]) -> str:
         )
     lines += ["", "What is aimed at, as ratios of medians (larger is better), and whether this run reached it:", ""]
     lines += ["| aim | at least | reached | |", "|---|---|---|---|", *_aims(run["cases"])]
+    lines += [
+        "",
+        "A product by tiles and its requantisation by vectors take turns, they do not overlap: the faster the",
+    ]
+    lines += ["product, the more the requantisation shows in their ratio."]
     lines += ["", "All libraries, median milliseconds:", ""]
     shown = [name for name in LIBRARIES if name != LIMITS and any(name in c["times"] for c in run["cases"].values())]
     lines += [f"| work | {' | '.join(LIBRARIES[name] for name in shown)} |", "|---" * (len(shown) + 1) + "|"]
