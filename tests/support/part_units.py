@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from amaranth.hdl import Module, Mux, signed, unsigned
+from amaranth.hdl import Module, Mux, signed
 from amaranth.lib import wiring
 
-from hdl.component import UnitComponent
+from hdl.component import UnitComponent, shape_of
 from hdl.nonlinear.rows import RowComponent, RowFlow
 from hdl.parts.divider import FloorDivider, IterativeDivider, PipelinedDivider, divide_by_constant
 from hdl.parts.isqrt import IterativeSqrt
@@ -70,22 +70,28 @@ class Quotient(Unit):
 
 
 class _Dressed(UnitComponent):
-    """A part with the streams of a unit."""
+    """A part with the streams of a unit: what is asked of it, and its answers by name."""
 
-    part: wiring.Component
-
-    def _wrap(self, part: wiring.Component) -> None:
+    def __init__(self, unit: Unit, part: wiring.Component):
+        super().__init__(unit)
         self.part = part
         self.latency, self.interval = part.latency, part.interval
 
-    def _handshake(self, m: Module) -> None:
+    def elaborate(self, platform) -> Module:
+        m = Module()
         m.submodules.part = part = self.part
         m.d.comb += [
             part.i.valid.eq(self.i.valid),
             self.i.ready.eq(part.i.ready),
             self.o.valid.eq(part.o.valid),
             part.o.ready.eq(self.o.ready),
+            *self._ask(),
+            *(self.o.payload[port].eq(part.o.payload[port]) for port in self.unit.outputs),
         ]
+        return m
+
+    def _ask(self) -> list:
+        return [self.part.i.payload.eq(self.i.payload)]
 
 
 @realises(Quotient)
@@ -93,22 +99,13 @@ class QuotientHardware(_Dressed):
     """Keeps the promise of the divider: a quotient that would not fit is asked for as 0 by 1, and answered so."""
 
     def __init__(self, unit: Quotient):
-        super().__init__(unit)
-        self._wrap(make_divider(unit.kind, unit.n_bits, unit.d_bits, unit.q_bits))
+        super().__init__(unit, make_divider(unit.kind, unit.n_bits, unit.d_bits, unit.q_bits))
 
-    def elaborate(self, platform) -> Module:
-        m = Module()
-        self._handshake(m)
-        n, d, part = self.i.payload.n, self.i.payload.d, self.part
+    def _ask(self) -> list:
+        n, d, asked = self.i.payload.n, self.i.payload.d, self.part.i.payload
         bits = self.unit.q_bits - self.unit.signed
         fits = (d != 0) & (Mux(n < 0, ~n, n) < (d << bits))
-        m.d.comb += [
-            part.i.payload.n.eq(Mux(fits, n, 0)),
-            part.i.payload.d.eq(Mux(fits, d, 1)),
-            self.o.payload.q.eq(part.o.payload.q),
-            self.o.payload.r.eq(part.o.payload.r),
-        ]
-        return m
+        return [asked.n.eq(Mux(fits, n, 0)), asked.d.eq(Mux(fits, d, 1))]
 
 
 @dataclass(frozen=True)
@@ -135,18 +132,7 @@ class Root(Unit):
 @realises(Root)
 class RootHardware(_Dressed):
     def __init__(self, unit: Root):
-        super().__init__(unit)
-        self._wrap(IterativeSqrt(unit.bits))
-
-    def elaborate(self, platform) -> Module:
-        m = Module()
-        self._handshake(m)
-        m.d.comb += [
-            self.part.i.payload.eq(self.i.payload),
-            self.o.payload.root.eq(self.part.o.payload.root),
-            self.o.payload.rest.eq(self.part.o.payload.rest),
-        ]
-        return m
+        super().__init__(unit, IterativeSqrt(unit.bits))
 
 
 @dataclass(frozen=True)
@@ -172,15 +158,7 @@ class Product(Unit):
 @realises(Product)
 class ProductHardware(_Dressed):
     def __init__(self, unit: Product):
-        super().__init__(unit)
-        shapes = (signed(f.bits) if f.signed else unsigned(f.bits) for f in (unit.a, unit.b))
-        self._wrap(PipelinedMultiplier(*shapes))
-
-    def elaborate(self, platform) -> Module:
-        m = Module()
-        self._handshake(m)
-        m.d.comb += [self.part.i.payload.eq(self.i.payload), self.o.payload.p.eq(self.part.o.payload.p)]
-        return m
+        super().__init__(unit, PipelinedMultiplier(shape_of(unit.a), shape_of(unit.b)))
 
 
 @dataclass(frozen=True)
