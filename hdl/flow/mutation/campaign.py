@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -12,7 +12,7 @@ from hdl.flow import tools
 from hdl.flow.emission import rtl
 from hdl.flow.mutation.cone import Cones
 from hdl.flow.mutation.equivalence import SideBySide
-from hdl.flow.mutation.faults import KINDS, Fault, bit_faults, word_faults
+from hdl.flow.mutation.faults import KINDS, Fault, bit_faults, watch, word_faults
 from hdl.flow.mutation.netlist import prepare, to_verilog
 from hdl.flow.mutation.trial import Planted, Trial
 from hdl.flow.stimulus import Stimulus
@@ -47,8 +47,9 @@ def mutate(
 ) -> dict[str, Any]:
     """Plant faults in the RTL of a unit, one at a time, and count those that the ordinary verification notices.
 
-    Survivors are tried further. A fault in data alone that no input shows is equivalent; so is one that induction by
-    SMT shows to change nothing; what many more inputs, or other pauses, show is missed; the rest is unexplained.
+    Survivors are tried further. A fault in data alone that no input shows is equivalent; so is the enable of a register
+    that every input leaves at zero, and what induction by SMT shows to change nothing; what many more inputs, or other
+    pauses, show is missed; the rest is unexplained.
 
     Parameters
     ----------
@@ -130,9 +131,15 @@ class _Bench:
         by_bits = bit_faults(netlist, commands)
         self.faults = [*by_cells, *by_bits]
         self._data = [cones.only_data(fault) for fault in self.faults]
+        enables = [(number, fault) for number, fault in enumerate(by_cells, 1) if fault.port == "EN"]
+        held = [number for number, fault in enables if cones.only_data(replace(fault, port="Q"))]
         for number, fault in enumerate(by_cells, 1):
             assert fault.plant is not None
             fault.plant(netlist, number)
+        self._watched: dict[int, int] = {}  # fault -> the question whether its register is ever anything but zero
+        for number in held:
+            self._watched[number] = len(self.faults) + len(self._watched) + 1
+            watch(netlist, self._watched[number], self.faults[number - 1].cell)
         numbered = [fault.numbered(number) for number, fault in enumerate(by_bits, len(by_cells) + 1)]
         self._verilog = to_verilog(netlist, numbered)
         self.device = Planted(design, self._verilog, simulator, _TIMEOUT)
@@ -151,19 +158,23 @@ class _Bench:
         noticed = trial.corners_notice(self.device)
         if noticed:
             return _Judged(fault, KILLED, noticed, True)
-        noticed = trial.notices(self.device)
+        noticed = trial.notices(self.device, self._data[number - 1])
         return _Judged(fault, KILLED, noticed) if noticed else self._survivor(number, fault, trial)
 
     def _survivor(self, number: int, fault: Fault, trial: Trial) -> _Judged:
         complete = trial
         if not trial.exhaustive:
             complete = self._further
-            noticed = complete.notices(self.device)
+            noticed = complete.notices(self.device, self._data[number - 1])
             if noticed:
                 return _Judged(fault, MISSED, f"{complete.inputs:,} inputs: {noticed}")
         if complete.exhaustive and self._data[number - 1]:
             return _Judged(fault, EQUIVALENT, f"every one of {complete.inputs:,} inputs; it touches data alone")
-        if self._formulas.same(number):
+        if complete.exhaustive and number in self._watched:
+            self.device.select(self._watched[number])
+            if complete.notices(self.device, data_alone=True) is None:
+                return _Judged(fault, EQUIVALENT, f"the register is zero for every one of {complete.inputs:,} inputs")
+        elif self._formulas.same(number):
             return _Judged(fault, EQUIVALENT, "induction over clock cycles, by SMT")
         return _Judged(fault, UNEXPLAINED, f"{complete.inputs:,} inputs do not show it")
 

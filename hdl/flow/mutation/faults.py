@@ -37,7 +37,7 @@ import numpy as np
 
 from hdl.flow.mutation.netlist import SELECT, SELECT_BITS, Bit, Netlist, constant_bits
 
-__all__ = ["KINDS", "Fault", "bit_faults", "word_faults"]
+__all__ = ["KINDS", "Fault", "bit_faults", "watch", "word_faults"]
 
 KINDS = ("bit", "cut", "constant", "word", "strictness", "sign", "sticky", "rounding", "enable", "reset", "handshake")
 
@@ -309,6 +309,18 @@ def _stuck_output(name: str, level: str) -> Plant:
         netlist.connect(name, netlist.choose(number, bits, [level] * len(bits)))
 
     return plant
+
+
+def watch(netlist: Netlist, number: int, name: str) -> None:
+    """No fault but a question, put like one: the answers are inverted once register `name` was not zero."""
+    seen = netlist.fresh(1)
+    (following,) = netlist.add("$reduce_or", {"A": [*netlist.cells[name]["connections"]["Q"], *seen]}, 1, A_SIGNED=0)
+    clock, reset = (netlist.ports[port]["bits"] for port in ("clk", "rst"))
+    parameters: dict[str, int | str] = {"CLK_POLARITY": 1, "SRST_POLARITY": 1, "SRST_VALUE": "0", "WIDTH": 1}
+    netlist.put("$sdff", {"CLK": clock, "SRST": reset, "D": [following], "Q": seen}, parameters)
+    data = netlist.ports["m_axis_tdata"]["bits"]
+    inverted = netlist.add("$not", {"A": data}, len(data), A_SIGNED=0)
+    netlist.connect("m_axis_tdata", netlist.choose(number, data, netlist.mux(seen[0], data, inverted)))
 
 
 # What cells mean ----------------------------------------------------------------------------------------------

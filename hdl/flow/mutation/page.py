@@ -19,10 +19,14 @@ from typing import Any
 from hdl.flow.mutation.campaign import EQUIVALENT, MORE
 from hdl.flow.mutation.faults import KINDS
 from hdl.flow.mutation.record import MUTANTS, SMALL_ROW, Record, campaign, load, measure, store
+from intsim import catalogue
 from intsim.files import write_text
 from intsim.markdown import table
 
 __all__ = ["main", "page"]
+
+_PROOFS = {"every one": "by every input", "the register": "register stays zero", "induction": "by induction"}
+"""How a proof begins in the record, and its column."""
 
 _COUNTED = ("mutants", "killed", "killed_by_corners", "equivalent", "missed", "unexplained")
 
@@ -33,10 +37,11 @@ Made by `python -m hdl.flow.mutation` from [mutation.json](mutation.json), which
 Faults are planted in the RTL of a unit, one at a time, and the unit's ordinary verification is run: all inputs up to
 2^24, else its corners and random ones, without and with pauses on both sides, and resets in mid-stream. A fault that
 makes it fail is *killed*. A survivor is *equivalent* where it is shown to change nothing: the fault reaches data alone
-(no handshake, enable, reset, memory or way back) and every input there is gives the right answer; or an induction over
-clock cycles, by SMT, finds the outputs equal for ever. What only {more} times as many inputs show is *missed*,
-everything else *unexplained*. The share is killed / (all - equivalent). "By corners" counts the faults that the unit's
-own corners kill alone, without any other input and without pauses.
+(no handshake, enable, reset, memory or way back) and every input there is gives the right answer; or it is the enable
+of a register that every input leaves at zero; or an induction over clock cycles, by SMT, finds the outputs equal for
+ever. What only {more} times as many inputs show is *missed*, everything else *unexplained*, and both count against the
+share, which is killed / (all - equivalent). "By corners" counts the faults that the unit's own corners kill alone,
+without any other input and without pauses.
 
 {mutants} faults are single bits (Yosys's `mutate`: stuck, inverted, mixed with a neighbour; less those of the clock),
 spread evenly over the netlist. The others are those a designer makes, of each kind at most {most}, picked by chance:
@@ -50,11 +55,9 @@ spread evenly over the netlist. The others are those a designer makes, of each k
 {summary}
 ## The catalogue
 
+{measured}
+
 {catalogue}
-## Integer operators
-
-Of [](operators-rtl.md), with the parameters named there; row units with `max_row = {small}`.
-
 {operators}
 ## Survivors
 
@@ -71,6 +74,13 @@ Why equivalent ones are equivalent:
 
 {rest}
 """
+
+_OPERATORS = """\
+## Integer operators
+
+Of [](operators-rtl.md), with the parameters named there; row units with `max_row = {small}`.
+
+{table}"""
 
 _MEANING = {
     "cut": "the constant of a comparison (a cut, a breakpoint, a limit) off by 1 or 64",
@@ -110,18 +120,26 @@ def page(record: Record) -> str:
     sections: dict[str, Record] = {"catalogue": {}, "operators": {}}
     for name, entry in record.items():
         sections[entry["section"]][name] = entry
+    operators = sections["operators"]
     return _PAGE.format(
         more=MORE,
         mutants=MUTANTS,
         most=MUTANTS // 5,
-        small=SMALL_ROW,
         kinds="\n".join(f"* *{kind}*: {meaning}" for kind, meaning in _MEANING.items()),
         summary=_results("kind", _by_kind(record.values())),
         catalogue=_results("unit", {f"`{name}`": entry for name, entry in sections["catalogue"].items()}),
-        operators=_results("unit", sections["operators"]),
+        measured=_measured(sections["catalogue"]),
+        operators=_OPERATORS.format(small=SMALL_ROW, table=_results("unit", operators)) if operators else "",
         proofs=_proofs(record.values()),
         rest=_rest(record),
     )
+
+
+def _measured(entries: Record) -> str:
+    """Which units of the catalogue the record has."""
+    missing = [name for name in catalogue.names() if name not in entries]
+    counted = f"{len(entries)} of {len(entries) + len(missing)} units are measured"
+    return f"{counted}." if not missing else f"{counted}; not yet: {', '.join(f'`{name}`' for name in missing)}."
 
 
 def _by_kind(entries: Iterable[Mapping[str, Any]]) -> dict[str, Counter[str]]:
@@ -133,7 +151,7 @@ def _by_kind(entries: Iterable[Mapping[str, Any]]) -> dict[str, Counter[str]]:
 
 
 def _results(first: str, results: Mapping[str, Mapping[str, Any]]) -> str:
-    head = (first, *(name.replace("killed_", "").replace("_", " ") for name in _COUNTED), "share")
+    head = (first, *(name.removeprefix("killed_").replace("_", " ") for name in _COUNTED), "share")
     return table(head, [_cells(label, counts) for label, counts in results.items()])
 
 
@@ -149,9 +167,10 @@ def _proofs(entries: Iterable[Mapping[str, Any]]) -> str:
     for entry in entries:
         for survivor in entry["survivors"]:
             if survivor["verdict"] == EQUIVALENT:
-                proofs[survivor["kind"], "induction" if "SMT" in survivor["shown_by"] else "every input"] += 1
-    rows = [[kind, *(f"{proofs[kind, proof]:,}" for proof in ("every input", "induction"))] for kind in KINDS]
-    return table(("equivalent, kind", "by every input", "by induction"), rows)
+                proof = next(proof for proof in _PROOFS if survivor["shown_by"].startswith(proof))
+                proofs[survivor["kind"], proof] += 1
+    rows = [[kind, *(f"{proofs[kind, proof]:,}" for proof in _PROOFS)] for kind in KINDS]
+    return table(("equivalent, kind", *_PROOFS.values()), rows)
 
 
 def _rest(record: Record) -> str:

@@ -121,12 +121,18 @@ class Trial:
         """How the unit's corners alone show a fault, or None if they do not."""
         return next(filter(None, (self._compared(device, batch) for batch in self._corners)), None)
 
-    def notices(self, device: Planted) -> str | None:
-        """How the verification fails, or None if it does not."""
+    def notices(self, device: Planted, data_alone: bool = False) -> str | None:
+        """How the verification fails, or None if it does not.
+
+        With `data_alone` no pauses and no resets are tried: the fault is known to change nothing but answers, each by
+        its own input.
+        """
         for batch in self._batches:
-            for stalls in pauses(batch.columns):
+            for stalls in pauses(batch.columns)[: 1 if data_alone else None]:
                 if found := self._compared(device, batch, stalls):
                     return found
+        if data_alone:
+            return None
         for batch in self._corners:
             for turn, stalls in enumerate(_PAUSES):
                 if found := self._compared(device, batch.shuffled(turn), stalls):
