@@ -72,7 +72,9 @@ class IntegerLlama(IntegerNetwork):
         """
         model = prepare(model, scheme.steps, samples)
         ranges = calibrate(model.real, samples, percentile=percentile, range=scheme.range)
-        model = within(model, _reaches(ranges, len(model.blocks)), scheme.reach(scheme.bits.activation) / HEADROOM)
+        model = within(
+            model, _design_reaches(ranges, len(model.blocks)), scheme.design_reach(scheme.bits.activation) / HEADROOM
+        )
         design = LlamaDesigner(scheme, ranges, model.positions)
         most = float(np.abs(model.words).max())
         design.scales["embedding"] = most / Int(scheme.bits.embedded).hi
@@ -138,7 +140,7 @@ class IntegerLlama(IntegerNetwork):
         return record(at + "proj", layer[at + "proj"](context))
 
 
-def _reaches(ranges: Mapping[str, Calibration], blocks: int) -> list[float]:
+def _design_reaches(ranges: Mapping[str, Calibration], blocks: int) -> list[float]:
     """The largest magnitude behind each block's gate."""
     seen = (ranges[f"{number}.act"] for number in range(blocks))
     return [float(max(np.abs(found.low).max(), np.abs(found.high).max())) for found in seen]

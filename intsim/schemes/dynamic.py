@@ -113,7 +113,7 @@ class DynamicScheme(Scheme):
         assert isinstance(unit, DISwiGLU)
         return DynamicGated(unit, self._design_matmul(self.bits.activation))
 
-    def reach(self, bits: int) -> float:
+    def design_reach(self, bits: int) -> float:
         assert isinstance(self.requantize, DIMatMul)
         return float(((1 << self.requantize.mantissa_bits) - 1) * ((1 << bits) - 1))  # exponents begin at 0
 

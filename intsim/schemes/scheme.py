@@ -303,7 +303,7 @@ class Scheme(Parameters, abc.ABC):
     def _lacks(self, question: str) -> IntsimError:
         return IntsimError(f"{self.name} does not answer {question}; use a StaticScheme or a DynamicScheme")
 
-    def reach(self, bits: int) -> float:
+    def design_reach(self, bits: int) -> float:
         """The largest magnitude that codes of so many bits can stand for, whatever the scale."""
         return math.inf
 

@@ -143,7 +143,7 @@ def test_large_gated_activations_are_brought_within_the_exponents_without_changi
     got, wanted = (IntegerLlama.design(model, scheme, SAMPLES).trace(TOKENS) for model in (large, MODEL))
     assert all(np.array_equal(got[place].data, wanted[place].data) for place in wanted)
     assert np.array_equal(got["logits"].decode(), wanted["logits"].decode())
-    most = scheme.reach(4)
+    most = scheme.design_reach(4)
     assert most == 15 * 255
     reach = [float(np.abs(large.real(TOKENS)[f"{n}.act"]).max()) for n in (0, 1)]
     inside = within(large, reach, most / 64)
