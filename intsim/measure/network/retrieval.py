@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,22 +18,41 @@ from intsim.models.real.stdlib_text import docstrings, is_held_out
 __all__ = ["by_length", "evaluate", "pairs", "read_pairs", "vectors_of"]
 
 
+CALIBRATION = 32
+"""Pairs that calibrate and are never judged on."""
+
+
 def pairs(limit: int, seed: int = 0, held_out: bool = True) -> list[tuple[str, str]]:
     """Docstrings of the standard library as (first sentence, rest), in an order drawn by `seed`.
 
     Parameters
     ----------
-    limit : at most so many
-    held_out : those of held-out modules; else those for calibration
+    limit : at most so many, of about 3,000 (Python 3.11)
+    held_out : those to judge on: of held-out modules first, then of the others; else those that calibrate, at most
+        :data:`CALIBRATION`
     """
-    found: dict[str, str] = {}
+    judged, others = (_drawn(found, seed) for found in _texts())
+    if not held_out:
+        return others[: min(limit, CALIBRATION)]
+    known = {query for query, _ in judged}
+    return [*judged, *(pair for pair in others[CALIBRATION:] if pair[0] not in known)][:limit]
+
+
+def _drawn(found: Mapping[str, str], seed: int) -> list[tuple[str, str]]:
+    items = list(found.items())
+    return [items[i] for i in np.random.default_rng(seed).permutation(len(found))]
+
+
+@functools.cache
+def _texts() -> tuple[dict[str, str], dict[str, str]]:
+    """The rest of a text by its first sentence, in held-out modules and in the others; found once, in seconds."""
+    held_out: dict[str, str] = {}
+    others: dict[str, str] = {}
     for item in docstrings():
         head, _, rest = " ".join(item.text.split()).partition(". ")
-        if is_held_out(item.module) == held_out and len(head) >= 20 and len(rest) >= 40:
-            found.setdefault(head, rest)
-    order = np.random.default_rng(seed).permutation(len(found))[:limit]
-    items = list(found.items())
-    return [items[i] for i in order]
+        if len(head) >= 20 and len(rest) >= 40:
+            (held_out if is_held_out(item.module) else others).setdefault(head, rest)
+    return held_out, others
 
 
 def read_pairs(path: str | Path) -> list[tuple[str, str]]:

@@ -7,7 +7,7 @@ import pytest
 from small_bert import PAIRS, bert_folder, write_pairs
 
 from intsim.errors import IntsimError
-from intsim.measure.network import Data, difference, interval, open_task, with_bits, with_interval
+from intsim.measure.network import Data, difference, interval, open_task, retrieval, with_bits, with_interval
 from intsim.measure.network.retrieval import evaluate, read_pairs
 from intsim.schemes import SCHEMES
 
@@ -144,3 +144,13 @@ def test_what_a_task_does_not_take_is_refused(tmp_path):
         open_task(str(folder), Data(pairs=pairs))
     with pytest.raises(IntsimError, match=r"config\.json"):
         open_task(str(tmp_path / "nowhere"))
+
+
+def test_the_standard_library_gives_thousands_of_pairs_and_others_to_calibrate():
+    judged, own = retrieval.pairs(10**6), retrieval.pairs(10**6, held_out=False)
+    queries = [query for query, _ in judged]
+    assert len(set(queries)) == len(queries) >= 2000
+    assert len(own) == retrieval.CALIBRATION
+    assert not {query for query, _ in own} & set(queries)
+    assert retrieval.pairs(100) == judged[:100]
+    assert retrieval.pairs(100, seed=1) != judged[:100]
