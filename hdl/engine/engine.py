@@ -137,7 +137,9 @@ class Engine(RowComponent):
             data.StructLayout({**dict(self._layout(unit.outputs, True, self.lanes).members), "bank": 1})
         ).create(path=("leaving",))
         self._left = leaving
-        inside, kept, tag = Signal(), Signal(3), Signal(3)
+        inside = Signal()
+        kept = Signal(3)
+        tag = Signal(3)
         ends = row_end(m, self.i, words_of(unit.max_row, self.lanes))
         m.d.comb += [
             tag.eq(Mux(inside, kept, Cat(control[:2], control[4]))),

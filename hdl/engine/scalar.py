@@ -125,11 +125,13 @@ class RowScalars(wiring.Component):
         pivot = _Answers(m, "pivot", self.pivot_o)
         factor = _Answers(m, "factor", self.factor_o)
 
-        tag, n = Signal(3), Signal(width["length"])
+        tag = Signal(3)
+        n = Signal(width["length"])
         mode, bank = tag[:2], tag[2]
         total = Signal(width["sum"])
         extra = Signal(width["length"] + 16)
-        zeros, up = Signal(range(width["sum"])), Signal(range(width["sum"]))
+        zeros = Signal(range(width["sum"]))
+        up = Signal(range(width["sum"]))
         places = Signal(5)
         amount = Signal(signed(self.amount_bits + 1))
         limited = Mux(amount < 0, 0, amount)[: self.amount_bits]
@@ -138,9 +140,12 @@ class RowScalars(wiring.Component):
         asked = self.pivot_i.payload
 
         # What needs no divider is answered at once, unless the job before it at the same door is still at work.
-        mean_at_work, factor_at_work = Signal(), Signal()
-        pivot_simple, factor_simple = Signal(), Signal()
-        pivot_asks, factor_asks = Signal(), Signal()
+        mean_at_work = Signal()
+        factor_at_work = Signal()
+        pivot_simple = Signal()
+        factor_simple = Signal()
+        pivot_asks = Signal()
+        factor_asks = Signal()
         m.d.comb += [
             pivot_simple.eq(asked.tag[:2] != Mode.LAYERNORM),
             factor_simple.eq(self.factor_i.payload.tag[:2] == Mode.TABLE),

@@ -80,8 +80,13 @@ class AxiLite(wiring.Component):
         return m
 
     def _writes(self, m: Module, a, bus) -> None:
-        where, what, whole = Signal.like(a.awaddr), Signal(32), Signal()
-        has_address, has_data, go, legal = Signal(), Signal(), Signal(), Signal()
+        where = Signal.like(a.awaddr)
+        what = Signal(32)
+        whole = Signal()
+        has_address = Signal()
+        has_data = Signal()
+        go = Signal()
+        legal = Signal()
         m.d.comb += [
             a.awready.eq(~has_address),
             a.wready.eq(~has_data),
@@ -103,7 +108,8 @@ class AxiLite(wiring.Component):
 
     def _reads(self, m: Module, a, bus) -> None:
         where = Signal.like(a.araddr)
-        has_address, legal = Signal(), Signal()
+        has_address = Signal()
+        legal = Signal()
         m.d.comb += [
             a.arready.eq(~has_address),
             bus.read_address.eq(where[2:]),
