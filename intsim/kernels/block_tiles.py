@@ -193,7 +193,8 @@ def multiply_in_tiles(tiles, a, a_exponents, b, b_exponents, steps, mode, rooms,
     offset : added to exponents
     y, exponent : int32 and int16 (M, N), written
     """
-    assert HAS_TILES
+    if not HAS_TILES:
+        raise AssertionError
     rows, columns = y.shape
     blocks = a_exponents.shape[1]
     a_stride, left_stride, right_stride = a.strides[0], a_exponents.strides[0], b_exponents.strides[0]

@@ -132,8 +132,10 @@ def row_codes(row, low, span, bits, out, following):
     `following` : bytes to the row that comes next
     """
     full = np.int64((1 << bits) - 1)
-    assert bits <= 16
-    assert span > 0
+    if bits > 16:
+        raise AssertionError
+    if span <= 0:
+        raise AssertionError
     scale = 1.0 / (2.0 * np.float64(span))
     reach = max(abs(low), abs(low + span))
     if reach >> 48 == 0 and reach * full >> 48 == 0:
@@ -164,7 +166,8 @@ def add_bias(row, bias, largest, m, k, fraction):
         for j in range(row.size):
             row[j] += bias[j]
     elif left < 62 and (2 * largest << left) >> left == 2 * largest and (2 * largest << left) + divisor < 1 << 50:
-        assert divisor > 0
+        if divisor <= 0:
+            raise AssertionError
         scale, double = 1.0 / (2.0 * np.float64(divisor)), 2 * divisor
         for j in range(row.size):
             value = bias[j] << left

@@ -97,8 +97,10 @@ def softmax_rows(x, valid, m, k, clip, bits, form, headroom, out_bits, codes, ne
         total = np.int64(0)
         for j in range(n):
             total += np.int64(powers[j])
-        assert total >> 48 == 0
-        assert out_bits <= 16
+        if total >> 48 != 0:
+            raise AssertionError
+        if out_bits > 16:
+            raise AssertionError
         inverse, unit = 1.0 / np.float64(max(total, 1)), np.float64(1 << (out_bits - 1))
         for j in range(n):
             result[j] = np.int32((np.float64(powers[j]) * unit + 0.5) * inverse)
@@ -166,7 +168,8 @@ def two_branch_rows(gate, up, m, k, out_bits, alpha_m, alpha_k, out):
 
     Both are below 2**32; a float64 division rounds their quotient up to an integer only where it is one.
     """
-    assert out_bits <= 16
+    if out_bits > 16:
+        raise AssertionError
     for i in range(gate.shape[0]):
         row, other, result = gate[i], up[i], out[i]
         shift, step = k[i] + 8, m[i] * 369

@@ -188,7 +188,8 @@ def divide_row(a, factor, divisor, out):
     for j in range(a.size):
         most = max(most, abs(a[j]))
     if (most * factor) >> 48 == 0 and divisor >> 48 == 0:
-        assert 2 * most * factor + divisor < 1 << 50
+        if 2 * most * factor + divisor >= 1 << 50:
+            raise AssertionError
         slope, start, inverse = 2.0 * np.float64(factor), np.float64(divisor) + 0.5, 1.0 / (2.0 * np.float64(divisor))
         for j in range(a.size):
             quotient = np.int64((abs(np.float64(a[j])) * slope + start) * inverse)

@@ -190,7 +190,8 @@ def multiply_tiles(unsigned, a, b, column_start, scratch, out):
     scratch : int32 [>= 32, >= 32]
     out : int32 [M, N], written
     """
-    assert HAS_TILES  # its machine code is a trap otherwise, and cached under another name
+    if not HAS_TILES:  # its machine code is a trap otherwise, and cached under another name
+        raise AssertionError
     rows, columns = out.shape
     words = b.shape[1]
     steps = words // STEP_WORDS

@@ -257,8 +257,10 @@ def requantize_rows(acc, mode, high, multipliers, shifts, point, before, lo, hi,
     step, width = acc.strides[0], out.strides[0]
     count = acc.shape[1]
     if multipliers.size == 1:
-        assert step == 4 * count or acc.shape[0] == 1
-        assert width == out.itemsize * count or acc.shape[0] == 1
+        if step != 4 * count and acc.shape[0] != 1:
+            raise AssertionError
+        if width != out.itemsize * count and acc.shape[0] != 1:
+            raise AssertionError
         at, to, size = acc.ctypes.data, out.ctypes.data, acc.size
         if high:
             tensor_high(mode, at, m, s, point, before, lo, hi, after, out, to, size)

@@ -4,6 +4,7 @@ The compiled operators are covered where they are compiled (see test_exact.py): 
 Here: reading the source, and running units on arrays that refuse floats.
 """
 
+import ast
 import importlib
 import pkgutil
 from pathlib import Path
@@ -100,6 +101,25 @@ def test_every_design_time_module_exists_and_says_why():
     for name, reason in DESIGN_TIME.items():
         assert name in known, f"{name} is gone; drop it from the list"
         assert len(reason.split()) > 1
+
+
+def compiled_functions(source: str) -> list[ast.FunctionDef]:
+    marks = {"exact", "kernel", "offline"}
+    return [
+        node
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.FunctionDef) and marks & {getattr(d, "id", "") for d in node.decorator_list}
+    ]
+
+
+def test_compiled_functions_assert_nothing():
+    """Pytest, and cocotb with it, rewrites assertions of every module into code that cannot be compiled."""
+    functions = [(name, node) for name, path in modules().items() for node in compiled_functions(path.read_text())]
+    assert len(functions) > 150
+    asserting = [
+        f"{name}.{node.name}" for name, node in functions if any(isinstance(n, ast.Assert) for n in ast.walk(node))
+    ]
+    assert not asserting, "raise AssertionError instead"
 
 
 PLANTED = {

@@ -85,7 +85,7 @@ class _Visitor(ast.NodeVisitor):
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
         self.stack.append(node.name)
-        in_kernel = self.module.startswith("intsim.kernels.") and any(isinstance(n, ast.Assert) for n in ast.walk(node))
+        in_kernel = self.module.startswith("intsim.kernels.") and any(_asserts(n) for n in ast.walk(node))
         if not (EXEMPT.fullmatch(node.name) or ".".join(self.stack) in self.exempt or in_kernel):
             for child in (*node.decorator_list, *node.args.defaults, *node.args.kw_defaults, *node.body):
                 if child is not None:
@@ -171,3 +171,10 @@ def _dtype_strings(call: ast.Call) -> Iterator[str]:
     for place in places:
         if isinstance(place, ast.Constant) and isinstance(place.value, str):
             yield place.value
+
+
+def _asserts(node: ast.AST) -> bool:
+    """An assertion, or what stands for one in compiled code."""
+    return isinstance(node, ast.Assert) or (
+        isinstance(node, ast.Raise) and getattr(node.exc, "id", "") == "AssertionError"
+    )
