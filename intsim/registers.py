@@ -8,7 +8,7 @@ from typing import Protocol
 
 from intsim.errors import IntsimError, UnknownName
 
-__all__ = ["Bus", "Register", "RegisterMap"]
+__all__ = ["Bus", "Register", "RegisterMap", "Registers"]
 
 
 class Bus(Protocol):
@@ -156,3 +156,27 @@ class RegisterMap:
                 f"| `{register.name}` | {where} | {register.count} | {register.access} | {register.bits} | {what} |"
             )
         return "\n".join(lines)
+
+
+class Registers:
+    """Registers by their names, over a bus.
+
+    Parameters
+    ----------
+    bus : what carries words
+    registers : where they lie
+    base : byte address at which the map begins
+    """
+
+    def __init__(self, bus: Bus, registers: RegisterMap, base: int = 0):
+        self.bus = bus
+        self.registers = registers
+        self.base = base
+
+    def read(self, name: str, index: int = 0, bank: int = 0) -> int:
+        """A register's value."""
+        return self.bus.read(self.base + self.registers.address(name, index, bank))
+
+    def write(self, name: str, value: int, index: int = 0, bank: int = 0) -> None:
+        """Write a register; negative values in two's complement."""
+        self.bus.write(self.base + self.registers.address(name, index, bank), value & 0xFFFF_FFFF)

@@ -10,7 +10,7 @@ import numpy as np
 
 from intsim.errors import IntsimError
 from intsim.formats import Format
-from intsim.registers import Bus, Register, RegisterMap
+from intsim.registers import Bus, Register, RegisterMap, Registers
 from intsim.unit import Unit, outputs_per_row
 
 __all__ = ["IDENTITY", "VERSION", "UnitDriver", "element_words", "markdown", "shell_map"]
@@ -102,7 +102,7 @@ def markdown() -> str:
     return shell_map(DIClippedSoftmax(241, 12), data=True).markdown()
 
 
-class UnitDriver:
+class UnitDriver(Registers):
     """Uses a unit whose elements go through registers (the shell ``lite``).
 
     Parameters
@@ -121,10 +121,8 @@ class UnitDriver:
     """How often a result is asked for before giving up."""
 
     def __init__(self, bus: Bus, unit: Unit, base: int = 0):
-        self.bus = bus
-        self.base = base
+        super().__init__(bus, shell_map(unit, data=True), base)
         self.unit = unit
-        self.registers = shell_map(unit, data=True)
         if (found := self.read("ID")) != IDENTITY:
             raise IntsimError(f"ID reads 0x{found:08X}, a shell answers 0x{IDENTITY:08X}; check the base address")
         if (found := self.read("VERSION")) != VERSION:
@@ -178,14 +176,6 @@ class UnitDriver:
         for index, (port, low, width) in enumerate(element_words(ports)):
             values[port] |= (self.read("OUTPUT", index) & ((1 << width) - 1)) << low
         return [_as_code(values[port], fmt) for port, fmt in ports.items()]
-
-    def read(self, name: str, index: int = 0) -> int:
-        """A register's value."""
-        return self.bus.read(self.base + self.registers.address(name, index))
-
-    def write(self, name: str, value: int, index: int = 0) -> None:
-        """Write a register; negative values in two's complement."""
-        self.bus.write(self.base + self.registers.address(name, index), value & 0xFFFF_FFFF)
 
 
 def _as_code(value: int, fmt: Format) -> int:

@@ -7,6 +7,7 @@ against the members defined here.
 
 from __future__ import annotations
 
+import abc
 import json
 import re
 from collections.abc import Mapping
@@ -45,7 +46,7 @@ class Hazard:
 
 
 @dataclass(frozen=True)
-class Unit(Parameters):
+class Unit(Parameters, abc.ABC):
     """Base of every unit. A subclass is a frozen dataclass and provides
 
     * :attr:`inputs` and :attr:`outputs`: ordered port name -> number format;
@@ -57,12 +58,12 @@ class Unit(Parameters):
     """
 
     @property
-    def inputs(self) -> Mapping[str, Format]:
-        raise NotImplementedError
+    @abc.abstractmethod
+    def inputs(self) -> Mapping[str, Format]: ...
 
     @property
-    def outputs(self) -> Mapping[str, Format]:
-        raise NotImplementedError
+    @abc.abstractmethod
+    def outputs(self) -> Mapping[str, Format]: ...
 
     @property
     def name(self) -> str:
@@ -176,9 +177,9 @@ class Unit(Parameters):
 
     # What a subclass provides -------------------------------------------------------------------------------
 
+    @abc.abstractmethod
     def _evaluate(self, *columns: np.ndarray) -> dict[str, np.ndarray]:
         """Outputs by port for checked inputs: 1-D contiguous arrays, or ``(rows, n)`` for a row unit."""
-        raise NotImplementedError
 
     def _trace(self, *columns: np.ndarray) -> dict[str, np.ndarray]:
         """Intermediates by name, then the outputs."""

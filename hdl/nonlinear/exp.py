@@ -11,6 +11,7 @@ limiter.
 
 from __future__ import annotations
 
+import abc
 from collections.abc import Sequence
 from typing import Any
 
@@ -202,7 +203,7 @@ def _lowest(x: Value) -> int:
     return -(1 << (len(x) - 1))
 
 
-class _Exponential(UnitComponent):
+class _Exponential(UnitComponent, abc.ABC):
     """One lane of an exponential between two streams."""
 
     unit: Any
@@ -214,8 +215,8 @@ class _Exponential(UnitComponent):
         pipe.end(y=pipe.values.e[0])
         return m
 
-    def _append(self, pipe: Pipeline, xs: list[Value]) -> None:
-        raise NotImplementedError
+    @abc.abstractmethod
+    def _append(self, pipe: Pipeline, xs: list[Value]) -> None: ...
 
 
 @realises(exp.ShiftExp)

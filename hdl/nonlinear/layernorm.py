@@ -8,6 +8,7 @@ short row: see ``pace``.
 
 from __future__ import annotations
 
+import abc
 from collections.abc import Sequence
 from typing import Any
 
@@ -38,7 +39,7 @@ def centred(pipe: Pipeline) -> list[Value]:
     return list(s.d)
 
 
-class _LayerNorm(RowComponent):
+class _LayerNorm(RowComponent, abc.ABC):
     """The three passes: ``y = ((x - mean) factor >> 1) + bias``.
 
     ``cycles(n)`` is ``3 (w - 1)`` plus a constant, with ``w = ceil(n / lanes)`` transfers per row;
@@ -72,12 +73,12 @@ class _LayerNorm(RowComponent):
         self.overhead = fold + 1 + square + fold + scale + 1 + bool(unit.bias) + per_row
 
     @property
-    def _factor_bits(self) -> int:
-        raise NotImplementedError
+    @abc.abstractmethod
+    def _factor_bits(self) -> int: ...
 
+    @abc.abstractmethod
     def _reciprocal_root(self) -> Sequence[wiring.Component]:
         """From the token ``energy`` to the token ``factor``."""
-        raise NotImplementedError
 
     def elaborate(self, platform) -> Module:
         unit = self.unit

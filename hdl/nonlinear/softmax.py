@@ -7,6 +7,7 @@ reciprocal of the sum, computed once per row by an iterative divider.
 
 from __future__ import annotations
 
+import abc
 from typing import Any
 
 from amaranth.hdl import C, Cat, Module, Mux, Value, unsigned
@@ -37,7 +38,7 @@ def below_top(pipe: Pipeline) -> list[Value]:
     return list(s.below)
 
 
-class _ReciprocalSoftmax(RowComponent):
+class _ReciprocalSoftmax(RowComponent, abc.ABC):
     """The three passes with one reciprocal per row: ``y = (e * floor(dividend / sum e)) >> (32 - out_bits)``.
 
     ``cycles(n)`` is ``3 (w - 1)`` plus a constant, with ``w = ceil(n / lanes)`` transfers per row;
@@ -68,28 +69,28 @@ class _ReciprocalSoftmax(RowComponent):
         self.overhead = fold + 1 + self._exp_cuts + fold + 1 + self._divider.latency + scale
 
     @property
-    def _e_bits(self) -> int:
-        raise NotImplementedError
+    @abc.abstractmethod
+    def _e_bits(self) -> int: ...
 
     @property
-    def _exp_cuts(self) -> int:
-        raise NotImplementedError
+    @abc.abstractmethod
+    def _exp_cuts(self) -> int: ...
 
     @property
     def _sum_bits(self) -> int:
         return self.unit.widths["sum"]
 
     @property
+    @abc.abstractmethod
     def _limit(self) -> int:
         """The largest divisor."""
-        raise NotImplementedError
 
     @property
-    def _largest_factor(self) -> int:
-        raise NotImplementedError
+    @abc.abstractmethod
+    def _largest_factor(self) -> int: ...
 
-    def _append_exp(self, pipe: Pipeline, xs: list[Value]) -> None:
-        raise NotImplementedError
+    @abc.abstractmethod
+    def _append_exp(self, pipe: Pipeline, xs: list[Value]) -> None: ...
 
     def elaborate(self, platform) -> Module:
         unit = self.unit

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 from typing import Any
 
 from amaranth.hdl import Cat, Const, Module, Mux, unsigned
@@ -17,7 +18,7 @@ from hdl.tables.range_reduced import RECIPROCAL_CUTS, append_reciprocal
 __all__ = ["TableSoftmax"]
 
 
-class TableSoftmax(RowComponent):
+class TableSoftmax(RowComponent, abc.ABC):
     """Base: maximum, exponentials, sum, reciprocal by table, product and one rounding.
 
     ``cycles(n)`` is ``3 (w - 1)`` plus a constant, with ``w = ceil(n / lanes)`` transfers per row; ``sustained(n)`` is
@@ -64,9 +65,9 @@ class TableSoftmax(RowComponent):
         flow.leave(row, self.o, self._scale)
         return m
 
+    @abc.abstractmethod
     def _exponentials(self, m: Module, flow: RowFlow, row):
         """The row stream with the field ``e``, an exponential per lane."""
-        raise NotImplementedError
 
     def _rom(self, m: Module, pipe: Pipeline, words: list[int]) -> None:
         """Names ``e``: the words at ``address``, one per lane, 0 where it does not count; appends two cuts."""

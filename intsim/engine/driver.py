@@ -8,7 +8,7 @@ from intsim.engine.bank import Bank
 from intsim.engine.engine import Engine, Mode
 from intsim.engine.registers import IDENTITY, register_map
 from intsim.errors import IntsimError
-from intsim.registers import Bus, RegisterMap
+from intsim.registers import Bus, RegisterMap, Registers
 
 __all__ = ["Driver", "bank_writes"]
 
@@ -35,7 +35,7 @@ def bank_writes(registers: RegisterMap, bank: int, contents: Bank) -> Iterator[t
             yield registers.address(name, index, bank), value & 0xFFFF_FFFF
 
 
-class Driver:
+class Driver(Registers):
     """Programs an engine through its registers.
 
     Parameters
@@ -55,10 +55,8 @@ class Driver:
     """How often a busy bank is asked for before giving up."""
 
     def __init__(self, bus: Bus, engine: Engine, base: int = 0):
-        self.bus = bus
-        self.base = base
+        super().__init__(bus, register_map(engine), base)
         self.engine = engine
-        self.registers = register_map(engine)
         found = self.read("ID")
         if found != IDENTITY:
             raise IntsimError(f"ID reads 0x{found:08X}, an engine answers 0x{IDENTITY:08X}; check the base address")
@@ -90,14 +88,6 @@ class Driver:
             if not self.read("STATUS") >> bank & 1:
                 return
         raise IntsimError(f"bank {bank} stays busy; take the results of the rows that were sent")
-
-    def read(self, name: str, index: int = 0, bank: int = 0) -> int:
-        """A register's value."""
-        return self.bus.read(self.base + self.registers.address(name, index, bank))
-
-    def write(self, name: str, value: int, index: int = 0, bank: int = 0) -> None:
-        """Write a register; negative values in two's complement."""
-        self.bus.write(self.base + self.registers.address(name, index, bank), value & 0xFFFF_FFFF)
 
     def _expect(self, register: str, name: str, wanted: int) -> None:
         found = self.registers[register].part(self.read(register), name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import functools
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +17,7 @@ __all__ = ["Format", "smallest_dtype"]
 
 
 @dataclass(frozen=True)
-class Format(Parameters):
+class Format(Parameters, abc.ABC):
     """A set of integer codes. Concrete formats say which real number each code stands for.
 
     Attributes
@@ -30,8 +31,8 @@ class Format(Parameters):
     bits: int
 
     @property
-    def signed(self) -> bool:
-        raise NotImplementedError
+    @abc.abstractmethod
+    def signed(self) -> bool: ...
 
     @property
     def lo(self) -> int:
@@ -51,13 +52,13 @@ class Format(Parameters):
             raise IntsimError(f"{self} has 2**{self.bits} codes; list them only up to 24 bits")
         return np.arange(self.lo, self.hi + 1, dtype=self.dtype)
 
+    @abc.abstractmethod
     def encode(self, values: Any, rounding: Rounding = TIES_TO_EVEN, saturate: bool = False) -> np.ndarray:
         """Codes for real values. Out of range raises :class:`IntsimError` unless `saturate`."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def decode(self, codes: Any) -> np.ndarray:
         """The real values, float64, that integer codes stand for."""
-        raise NotImplementedError
 
     def check(self, codes: Any, port: str = "value") -> np.ndarray:
         """`codes` as an integer array, refused if any is not a code of this format.

@@ -54,8 +54,14 @@ class Elementwise(Unit):
 
     @property
     def implied_scale(self) -> Fraction:
-        """The scale that the integer constants imply; used where no exact one is noted."""
-        raise NotImplementedError
+        """The scale that the integer constants imply; used where no exact one is noted.
+
+        Raises
+        ------
+        IntsimError
+            The operator's constants imply none, as those of a norm.
+        """
+        raise IntsimError(f"{self.name}: its integer constants imply no scale; give scale=(m, k)")
 
     @property
     def step(self) -> Fraction:
