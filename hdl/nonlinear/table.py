@@ -22,12 +22,12 @@ from intsim.files import write_text
 from intsim.formats import Int
 from intsim.linear.dynamic import DynamicRequantize
 from intsim.nonlinear.activations import HardSwish, IBertGELU, ShiftGELU, SquaredReLU
-from intsim.nonlinear.base import non_positive
 from intsim.nonlinear.exp import DIExp, IBertExp, ShiftExp
 from intsim.nonlinear.gated import DISigmoid, DISwiGLU
 from intsim.nonlinear.layernorm import IBertLayerNorm, IViTLayerNorm
 from intsim.nonlinear.norm import DINorm, L1Norm
 from intsim.nonlinear.softmax import DIClippedSoftmax, IBertSoftmax, Shiftmax
+from intsim.operators import non_positive
 from intsim.unit import Unit
 
 __all__ = ["ELEMENTWISE", "ROWS", "main", "measure"]

@@ -11,7 +11,7 @@ import numpy as np
 from intsim.errors import IntsimError
 from intsim.formats import DBFP, Fixed, Format, Int
 from intsim.formats.span import Span
-from intsim.nonlinear.rows import extreme_rows
+from intsim.rows import extreme_rows
 from intsim.unit import Unit
 
 __all__ = ["BlockEncoder"]

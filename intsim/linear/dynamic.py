@@ -15,7 +15,7 @@ from intsim.errors import IntsimError
 from intsim.exact import exact, run
 from intsim.formats import Format, Int
 from intsim.linear.scale import dynamic_code, dynamic_scale
-from intsim.nonlinear.base import Row, require_int
+from intsim.operators import Row, require_int
 from intsim.rounding import TIES_AWAY, TO_NEG, Rounding, divide_round
 from intsim.unit import Hazard, takes_kernel
 
@@ -114,7 +114,7 @@ class DynamicRequantize(Row):
 
     def corners(self) -> tuple[np.ndarray, ...]:
         """Extreme rows, spans around every power of two and around the carry of my, elements at the ties."""
-        from intsim.nonlinear.rows import spread_rows
+        from intsim.rows import spread_rows
 
         width = min(self.max_row, 24)
         rows = [spread_rows(self.x, width)]

@@ -11,7 +11,7 @@ from intsim.errors import DtypeError, IntsimError
 from intsim.exact import exact, run
 from intsim.formats import Int
 from intsim.formats.quantized import Quantized
-from intsim.nonlinear.base import from_scale
+from intsim.operators import from_scale
 
 __all__ = ["Embedding"]
 

@@ -19,7 +19,7 @@ from intsim.errors import IntsimError, UnknownName
 from intsim.exact import exact, run
 from intsim.formats import Format, Int
 from intsim.formats.dyadic import illm
-from intsim.nonlinear.base import check_kinds, require_int
+from intsim.operators import check_kinds, require_int
 from intsim.prepare.hadamard import hadamard
 from intsim.rounding import TIES_TO_EVEN, Rounding, saturate, shift_round
 from intsim.unit import Hazard, Unit

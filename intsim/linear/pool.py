@@ -12,9 +12,9 @@ import numpy as np
 from intsim.errors import DtypeError, IntsimError, UnknownName
 from intsim.exact import exact, run
 from intsim.formats import Format, Int
-from intsim.nonlinear.base import Row, require_int
-from intsim.nonlinear.rows import spread_rows
+from intsim.operators import Row, require_int
 from intsim.rounding import TIES_AWAY, TIES_TO_POS, TO_ZERO, divide_round, shift_round
+from intsim.rows import spread_rows
 from intsim.unit import Hazard
 
 __all__ = ["CONVENTIONS", "AveragePool", "average_pool"]

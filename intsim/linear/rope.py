@@ -16,7 +16,7 @@ import numpy as np
 from intsim.errors import DtypeError, IntsimError, UnknownName
 from intsim.exact import exact, run
 from intsim.formats import Fixed, Format, Int
-from intsim.nonlinear.base import check_kinds, require_int
+from intsim.operators import check_kinds, require_int
 from intsim.rounding import TIES_TO_EVEN, Rounding, saturate, shift_round
 from intsim.unit import Hazard, Unit
 

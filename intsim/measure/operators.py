@@ -27,7 +27,7 @@ from intsim.nonlinear import (
     ShiftGELU,
     Shiftmax,
 )
-from intsim.nonlinear.base import non_positive
+from intsim.operators import non_positive
 from intsim.unit import Unit
 
 __all__ = ["elementwise_table", "norm_table", "row_error", "softmax_rows", "softmax_table"]

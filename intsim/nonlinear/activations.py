@@ -16,12 +16,12 @@ import numpy as np
 from intsim.errors import IntsimError
 from intsim.exact import exact, run
 from intsim.formats import Format
-from intsim.nonlinear.base import Elementwise, Row, check_kinds, check_products, from_scale, require_int, signed_port
 from intsim.nonlinear.constants import check_shift_exp, design_exact_scale, design_x0, shift_limit
 from intsim.nonlinear.exp import shift_exp
 from intsim.nonlinear.gated import DISigmoid, DISwiGLU
-from intsim.nonlinear.rows import row_corners
+from intsim.operators import Elementwise, Row, check_kinds, check_products, from_scale, require_int, signed_port
 from intsim.rounding import TIES_TO_POS, Rounding, shift_round
+from intsim.rows import row_corners
 from intsim.tables.functions import gelu, hardswish
 from intsim.unit import Hazard
 

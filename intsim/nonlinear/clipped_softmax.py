@@ -13,7 +13,6 @@ from intsim.errors import IntsimError
 from intsim.exact import run
 from intsim.formats import Fixed, Format
 from intsim.linear.scale import dynamic_scale, leading_one
-from intsim.nonlinear.base import from_scale, require_int
 from intsim.nonlinear.constants import (
     DI_FORMS,
     DI_K_MAX,
@@ -23,10 +22,11 @@ from intsim.nonlinear.constants import (
     di_period,
     di_top,
 )
-from intsim.nonlinear.rows import row_corners
 from intsim.nonlinear.softmax_base import RowSoftmax, check_sum, with_valid
 from intsim.nonlinear.softmax_rows import di_softmax_rows
+from intsim.operators import from_scale, require_int
 from intsim.rounding import TO_NEG, Rounding
+from intsim.rows import row_corners
 from intsim.unit import Hazard, takes_kernel
 
 __all__ = ["DIClippedSoftmax"]

@@ -9,7 +9,7 @@ from typing import Any
 from intsim.errors import IntsimError, UnknownName
 from intsim.exact import exact
 from intsim.formats.dyadic import illm
-from intsim.nonlinear.base import from_scale, require_int
+from intsim.operators import from_scale, require_int
 from intsim.unit import Hazard
 
 __all__ = [

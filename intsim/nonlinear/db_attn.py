@@ -19,10 +19,10 @@ from intsim.errors import IntsimError
 from intsim.exact import exact, run
 from intsim.formats import Fixed, Format, Int
 from intsim.formats.blockfp import DBFP, element_exponent, encode_element, pivot_exponent
-from intsim.nonlinear.base import from_scale, require_int
-from intsim.nonlinear.rows import row_corners, sum_rows
 from intsim.nonlinear.softmax_base import NormalisedSum, RowSoftmax, with_valid
+from intsim.operators import from_scale, require_int
 from intsim.rounding import TIES_TO_POS, Rounding, shift_round
+from intsim.rows import row_corners, sum_rows
 from intsim.tables.dhlut import DHLUT, dh_exp
 from intsim.tables.range_reduced import NormalReciprocal, normal_reciprocal
 

@@ -1,7 +1,7 @@
 """The exponential on integers: I-ViT's, I-BERT's and I-LLM's.
 
 All three write ``exp(x)`` as a power of two times a function of the remainder; they differ in where log2(e) goes and
-in how the remainder is treated. They are meant for ``x <= 0``; :func:`intsim.nonlinear.base.non_positive` is the
+in how the remainder is treated. They are meant for ``x <= 0``; :func:`intsim.operators.non_positive` is the
 port format that says so. The functions at the end of the file are the arithmetic; softmax and the activations
 use the same ones.
 """
@@ -19,7 +19,6 @@ import numpy as np
 from intsim.errors import IntsimError
 from intsim.exact import exact, run
 from intsim.formats import Format, Int
-from intsim.nonlinear.base import Elementwise, check_kinds, from_scale, non_positive, signed_port
 from intsim.nonlinear.constants import (
     DI_FORMS,
     FIXED16,
@@ -40,6 +39,7 @@ from intsim.nonlinear.constants import (
     ibert_top,
     shift_limit,
 )
+from intsim.operators import Elementwise, check_kinds, from_scale, non_positive, signed_port
 from intsim.unit import Hazard
 
 __all__ = ["DI_FORMS", "IVIT_PROFILES", "DIExp", "IBertExp", "ShiftExp"]

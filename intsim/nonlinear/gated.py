@@ -12,10 +12,10 @@ import numpy as np
 from intsim.errors import IntsimError, UnknownName
 from intsim.exact import exact, run
 from intsim.formats import Fixed, Format
-from intsim.nonlinear.base import Row, check_products, from_scale, require_int, require_ints, signed_port
 from intsim.nonlinear.constants import DI_FORMS, check_di_exp, design_di_scale, di_exp_hazards, di_period, di_top
 from intsim.nonlinear.exp import di_exp
-from intsim.nonlinear.rows import row_corners
+from intsim.operators import Row, check_products, from_scale, require_int, require_ints, signed_port
+from intsim.rows import row_corners
 from intsim.tables.functions import sigmoid
 from intsim.unit import Hazard, takes_kernel
 

@@ -15,11 +15,11 @@ import numpy as np
 from intsim.errors import IntsimError
 from intsim.exact import exact, run
 from intsim.formats import Format
-from intsim.nonlinear.base import Row, require_int, require_ints, signed_port
 from intsim.nonlinear.constants import IVIT_PROFILES, check_profile
 from intsim.nonlinear.roots import integer_root, newton10
-from intsim.nonlinear.rows import row_sum, spread_rows
+from intsim.operators import Row, require_int, require_ints, signed_port
 from intsim.rounding import TIES_TO_EVEN, TO_ZERO, Rounding, divide_round
+from intsim.rows import row_sum, spread_rows
 from intsim.unit import Hazard
 
 __all__ = ["IBertLayerNorm", "IViTLayerNorm", "LayerNorm", "from_gamma"]

@@ -17,11 +17,11 @@ import numpy as np
 from intsim.errors import IntsimError, UnknownName
 from intsim.exact import exact, run
 from intsim.formats import Fixed, Format
-from intsim.nonlinear.base import Row, require_int, require_ints
 from intsim.nonlinear.layernorm import IBertLayerNorm, IViTLayerNorm, from_gamma
 from intsim.nonlinear.roots import integer_root, isqrt
-from intsim.nonlinear.rows import row_sum, spread_rows
+from intsim.operators import Row, require_int, require_ints
 from intsim.rounding import TIES_AWAY, TIES_TO_EVEN, Rounding, divide_round
+from intsim.rows import row_sum, spread_rows
 from intsim.unit import Hazard
 
 __all__ = ["DINorm", "IBertLayerNorm", "IViTLayerNorm", "L1Norm", "from_gamma"]

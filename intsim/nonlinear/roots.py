@@ -18,7 +18,7 @@ import numpy as np
 from intsim.errors import IntsimError
 from intsim.exact import exact, run
 from intsim.formats import Format, Int
-from intsim.nonlinear.base import require_int
+from intsim.operators import require_int
 from intsim.unit import Hazard, Unit
 
 __all__ = ["ISqrt", "NewtonSqrt", "Reciprocal", "integer_root", "isqrt", "newton10", "reciprocal"]

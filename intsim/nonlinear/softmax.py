@@ -17,7 +17,6 @@ from intsim.errors import IntsimError
 from intsim.exact import run
 from intsim.formats import Fixed, Format
 from intsim.formats.dyadic import RULES
-from intsim.nonlinear.base import from_scale, require_int
 from intsim.nonlinear.clipped_softmax import DIClippedSoftmax
 from intsim.nonlinear.constants import (
     check_ibert_exp,
@@ -28,10 +27,11 @@ from intsim.nonlinear.constants import (
     design_x0,
     shift_limit,
 )
-from intsim.nonlinear.rows import row_corners
 from intsim.nonlinear.softmax_base import RowSoftmax, check_sum, with_valid
 from intsim.nonlinear.softmax_rows import E16_MAX, INT32_MAX, ibert_softmax_rows, shiftmax_rows
+from intsim.operators import from_scale, require_int
 from intsim.rounding import TIES_TO_EVEN, shift_round
+from intsim.rows import row_corners
 from intsim.unit import Hazard
 
 __all__ = ["DIClippedSoftmax", "IBertSoftmax", "RowSoftmax", "Shiftmax"]

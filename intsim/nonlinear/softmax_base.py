@@ -10,7 +10,7 @@ import numpy as np
 
 from intsim.errors import IntsimError
 from intsim.formats import Format, Int
-from intsim.nonlinear.base import Row
+from intsim.operators import Row
 from intsim.tables.range_reduced import NormalReciprocal
 
 __all__ = ["NormalisedSum", "RowSoftmax", "check_sum", "with_valid"]

@@ -6,8 +6,8 @@ from intsim.exact import exact
 from intsim.linear.scale import dynamic_code, dynamic_scale
 from intsim.nonlinear.constants import DI_K_MAX, di_period
 from intsim.nonlinear.exp import di_exp, ibert_exp, shift_exp
-from intsim.nonlinear.rows import row_range
 from intsim.rounding import TIES_TO_EVEN, TO_NEG, divide_round, shift_round
+from intsim.rows import row_range
 
 __all__ = ["E16_MAX", "INT32_MAX", "di_softmax_rows", "ibert_softmax_rows", "shiftmax_rows"]
 

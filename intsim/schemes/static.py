@@ -17,8 +17,8 @@ from intsim.linear.embedding import Embedding
 from intsim.linear.fused import linear
 from intsim.linear.matmul import PackedWeights, matmul, pack
 from intsim.linear.rope import RoPE
-from intsim.nonlinear.base import from_scale
 from intsim.nonlinear.norm import from_gamma
+from intsim.operators import from_scale
 from intsim.parameters import _lookup
 from intsim.requant import Requantizer, ResidualAdd
 from intsim.schemes.gated import PairGated, TableGated

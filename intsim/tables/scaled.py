@@ -59,7 +59,7 @@ class ScaledTable(Unit):
         kind : ``"dulut"`` (`n1`, `n2` segments), ``"nli"`` (10 intervals of 32), ``"uniform"`` (`n1` segments) or
             ``"direct"``
         """
-        from intsim.nonlinear.base import from_scale
+        from intsim.operators import from_scale
         from intsim.tables import DULUT, NLI, Direct, Uniform
         from intsim.tables.functions import find
 

@@ -272,6 +272,15 @@ def test_importing_the_package_loads_no_numba_typer_or_rich_and_is_quick():
     assert float(seconds) < 1.0
 
 
+def test_a_product_loads_neither_nonlinear_functions_nor_tables():
+    code = """
+        import sys
+        import intsim.linear
+        print([name for name in ("intsim.nonlinear", "intsim.tables", "intsim.schemes") if name in sys.modules])
+    """
+    assert in_new_process(code) == "[]"
+
+
 def test_nothing_is_compiled_before_the_first_call():
     code = """
         import sys, importlib, pkgutil

@@ -6,12 +6,12 @@ from intsim.formats import Int
 from intsim.linear.dynamic import DynamicRequantize
 from intsim.nonlinear import DBAttnSoftmax, QANSSoftmax
 from intsim.nonlinear.activations import HardSwish, IBertGELU, ShiftGELU, SquaredReLU
-from intsim.nonlinear.base import non_positive
 from intsim.nonlinear.exp import DIExp, IBertExp, ShiftExp
 from intsim.nonlinear.gated import DISigmoid, DISwiGLU
 from intsim.nonlinear.layernorm import IBertLayerNorm, IViTLayerNorm
 from intsim.nonlinear.norm import DINorm, L1Norm
 from intsim.nonlinear.softmax import DIClippedSoftmax, IBertSoftmax, Shiftmax
+from intsim.operators import non_positive
 from intsim.rounding import TIES_AWAY, TIES_TO_EVEN, TIES_TO_POS
 from intsim.tables import NormalReciprocal
 

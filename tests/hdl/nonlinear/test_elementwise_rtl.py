@@ -10,10 +10,10 @@ import hdl
 from intsim.errors import IntsimError
 from intsim.formats import Int
 from intsim.nonlinear.activations import IBertGELU
-from intsim.nonlinear.base import non_positive
 from intsim.nonlinear.exp import DIExp, IBertExp, ShiftExp
 from intsim.nonlinear.gated import DISigmoid
 from intsim.nonlinear.roots import ISqrt, NewtonSqrt, Reciprocal
+from intsim.operators import non_positive
 
 
 @pytest.mark.parametrize("name", ELEMENTWISE)

@@ -8,8 +8,8 @@ from operators import assert_corners, assert_exact, surviving_mutants
 from vectors import cases, load_case
 
 from intsim import Int, IntsimError, Unit, UnknownName
-from intsim.nonlinear.base import non_positive
 from intsim.nonlinear.exp import DIExp, IBertExp, ShiftExp
+from intsim.operators import non_positive
 
 UNITS = [
     ShiftExp(-16, 15),
