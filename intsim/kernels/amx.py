@@ -67,8 +67,11 @@ def _at(builder, address, offset=None):
     return builder.inttoptr(address if offset is None else builder.add(address, offset), _BYTES)
 
 
-def emit_block(builder, unsigned, rows, columns, args):
-    """One block in IR; `unsigned` says whether A's bytes are, B's are signed; `args` are those from `a` on."""
+def emit_block(builder, unsigned, rows, columns, args, beside=None):
+    """One block in IR; `unsigned` says whether A's bytes are, B's are signed; `args` are those from `a` on.
+
+    ``beside(builder, step)`` emits what else is computed in each step: tiles multiply on a unit of their own.
+    """
     a, a_stride, b, b_stride, column_start, out, stride, steps = args
     product = "tdpbusd" if unsigned else "tdpbssd"
     zero = ir.Constant(_I64, 0)
@@ -93,8 +96,10 @@ def emit_block(builder, unsigned, rows, columns, args):
         _call(builder, "tileloadd64", _tile(4 + r), _at(builder, lines[r], a_at), a_stride)
         for c in range(columns):
             _call(builder, product, _tile(2 * r + c), _tile(4 + r), _tile(6 + c))
+    if beside is not None:
+        beside(builder, index)
     following = builder.add(index, ir.Constant(_I64, 1))
-    index.add_incoming(following, loop)
+    index.add_incoming(following, builder.block)
     builder.cbranch(builder.icmp_signed("<", following, steps), loop, done)
 
     builder.position_at_end(done)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from intsim.exact import compiled, kernel
+from intsim.kernels.fused_tiles import BLOCK, multiply_tiles_requantized
 from intsim.kernels.gemm import SCRATCH, Limb, PackedLimb, Prepared, prepare
 from intsim.kernels.memory import room
 from intsim.kernels.product import add_rows, multiply_tiles, multiply_vectors
@@ -15,7 +16,7 @@ from intsim.kernels.threads import in_parts
 __all__ = ["multiply_requantized"]
 
 _BLOCK = 1 << 17  # bytes of accumulators at a time
-_GRAIN = 32  # rows of two tiles
+_GRAIN = BLOCK
 
 
 def multiply_requantized(a: Limb, b: PackedLimb, bias: np.ndarray, form: Constants, out: np.ndarray) -> None:
@@ -29,13 +30,25 @@ def multiply_requantized(a: Limb, b: PackedLimb, bias: np.ndarray, form: Constan
     rows, columns = out.shape
     ready: Prepared = prepare(a, b.widened(), bias, rows)
     height = max(_BLOCK // (4 * columns) // _GRAIN, 1) * _GRAIN
+    beside = ready.tiles >= 0 and form.high and not ready.row_sums and columns % BLOCK == 0
+    by_column = form.for_columns(columns).arguments
 
-    def work(first: int, last: int) -> None:
+    def in_rows(first: int, last: int) -> None:
         sums = room("sums", (min(height, last - first), columns), np.int32)
         compiled(blocks)(
             ready.tiles, ready.rows[first:], ready.panels, ready.row_start[first:], ready.column_start,
             ready.row_sums, room("scratch", SCRATCH, np.int32), sums, *form.arguments, out[first:last],
         )  # fmt: skip
+
+    def work(first: int, last: int) -> None:
+        whole = first + (last - first) // BLOCK * BLOCK if beside else first
+        if whole > first:
+            compiled(multiply_tiles_requantized)(
+                ready.tiles, ready.rows[first:], ready.panels, ready.column_start,
+                room("pair", (2, BLOCK, BLOCK), np.int32), *by_column, out[first:whole],
+            )  # fmt: skip
+        if whole < last:
+            in_rows(whole, last)
 
     in_parts(work, rows, _GRAIN, ready.parallel)
 

@@ -22,13 +22,14 @@ from numba.extending import intrinsic
 
 from intsim.exact import kernel
 from intsim.kernels.dots import LANES, emit_prefetch
-from intsim.kernels.vectors import BYTES, I32, I64, LINE, WIDE, WORDS, all_of, load, splat, store
+from intsim.kernels.vectors import BYTES, I32, I64, LINE, WIDE, WORDS, all_of, load, one_of, splat, store
 from intsim.rounding import Rounding
 
-__all__ = ["TWO_ROUNDINGS", "requantize_rows", "shifted_half"]
+__all__ = ["MODES", "TWO_ROUNDINGS", "Limits", "emit_high", "requantize_rows", "shifted_half"]
 
 TWO_ROUNDINGS = 5  # TIES_TO_POS at `point` bits, TIES_AWAY of the rest; other numbers are those of Rounding
 TO_NEG, TO_ZERO, TIES_TO_POS, TIES_AWAY, TIES_TO_EVEN = (int(mode) for mode in Rounding)
+MODES = TO_NEG, TO_ZERO, TIES_TO_POS, TIES_AWAY, TIES_TO_EVEN, TWO_ROUNDINGS
 
 _HALVES = ir.VectorType(I64, LANES // 2)
 
@@ -110,7 +111,7 @@ def _rounded_word(builder, value, shift):
     return builder.sub(builder.ashr(value, shift), builder.sext(builder.icmp_signed(">", rest, limit), WORDS))
 
 
-class _Constants:
+class Limits:
     """What every element is limited by and shifted to, in lanes as wide as the results of :func:`emit_high`."""
 
     def __init__(self, builder, upper, before, lo, hi, after):
@@ -134,7 +135,22 @@ _TOGETHER = 4  # vectors of one step through a tensor
 _AHEAD = 2048  # bytes
 
 
-@intrinsic(prefer_literal=True)
+def _by_form(emit):
+    """Machine code with a branch for each rounding and each width of products: ``emit(builder, mode, upper, args)``."""
+
+    def codegen(context, builder, signature, args):
+        mode, high, *rest = args
+
+        def of_mode(builder, chosen):
+            one_of(builder, high, (1, 0), lambda b, upper: emit(b, chosen, upper, rest))
+
+        one_of(builder, mode, MODES, of_mode)
+        return context.get_dummy_value()
+
+    return codegen
+
+
+@intrinsic
 def requantize_tensor(
     typingctx, mode, high, acc, multiplier, shift, point, before, lo, hi, after, out, to, count
 ):  # fmt: skip
@@ -142,14 +158,13 @@ def requantize_tensor(
 
     See :func:`requantize_columns`.
     """
-    chosen, upper = mode.literal_value, high.literal_value
     result = ir.VectorType(ir.IntType(out.dtype.bitwidth), LANES)
 
-    def codegen(context, builder, signature, args):
-        _, _, acc, multiplier, shift, point, before, lo, hi, after, _, to, count = args
+    def emit(builder, chosen, upper, args):
+        acc, multiplier, shift, point, before, lo, hi, after, _, to, count = args
         factor = splat(builder, load(builder, multiplier, I32), WORDS)
         amount = splat(builder, load(builder, shift, ir.IntType(8)), BYTES)
-        constants = _Constants(builder, upper, before, lo, hi, after)
+        constants = Limits(builder, upper, before, lo, hi, after)
         last = builder.sub(count, ir.Constant(I64, LANES))
 
         entry = builder.block
@@ -176,13 +191,12 @@ def requantize_tensor(
         index.add_incoming(following, loop)
         builder.cbranch(builder.icmp_signed("<", following, count), loop, done)
         builder.position_at_end(done)
-        return context.get_dummy_value()
 
-    kinds = [types.intp] * 3 + [types.int64] * 5
-    return types.void(mode, high, *kinds, out, types.intp, types.intp), codegen
+    kinds = [types.int64, types.boolean] + [types.intp] * 3 + [types.int64] * 5
+    return types.void(*kinds, out, types.intp, types.intp), _by_form(emit)
 
 
-@intrinsic(prefer_literal=True)
+@intrinsic
 def requantize_columns(
     typingctx, mode, high, acc, acc_stride, multiplier, shift, point, before, lo, hi, after, out, to, to_stride,
     count, rows,
@@ -192,16 +206,15 @@ def requantize_columns(
     The results have the dtype of the array `out`; strides are bytes between rows. Every column has its own multiplier
     (int32) and shift (uint8); what belongs to it is computed once for all rows.
 
-    `mode` and `high` are constants: the rounding, and whether all shifts are at least 32 (and a first rounding stands
-    at 31 bits). `before` and `after` are added before and behind the limits `lo` and `hi`.
+    `mode` is the rounding; `high` says whether all shifts are at least 32 (and a first rounding stands at 31 bits).
+    `before` and `after` are added before and behind the limits `lo` and `hi`.
     """
-    chosen, upper = mode.literal_value, high.literal_value
     width = out.dtype.bitwidth
     result = ir.VectorType(ir.IntType(width), LANES)
 
-    def codegen(context, builder, signature, args):
-        _, _, acc, acc_stride, multiplier, shift, point, before, lo, hi, after, _, to, to_stride, count, rows = args
-        constants = _Constants(builder, upper, before, lo, hi, after)
+    def emit(builder, chosen, upper, args):
+        acc, acc_stride, multiplier, shift, point, before, lo, hi, after, _, to, to_stride, count, rows = args
+        constants = Limits(builder, upper, before, lo, hi, after)
         last = builder.sub(count, ir.Constant(I64, LANES))
 
         entry = builder.block
@@ -233,10 +246,9 @@ def requantize_columns(
         index.add_incoming(following, behind)
         builder.cbranch(builder.icmp_signed("<", following, count), loop, done)
         builder.position_at_end(done)
-        return context.get_dummy_value()
 
-    kinds = [types.intp] * 4 + [types.int64] * 5
-    return types.void(mode, high, *kinds, out, *[types.intp] * 4), codegen
+    kinds = [types.int64, types.boolean] + [types.intp] * 4 + [types.int64] * 5
+    return types.void(*kinds, out, *[types.intp] * 4), _by_form(emit)
 
 
 @kernel
@@ -262,86 +274,12 @@ def requantize_rows(acc, mode, high, multipliers, shifts, point, before, lo, hi,
         if width != out.itemsize * count and acc.shape[0] != 1:
             raise AssertionError
         at, to, size = acc.ctypes.data, out.ctypes.data, acc.size
-        if high:
-            tensor_high(mode, at, m, s, point, before, lo, hi, after, out, to, size)
-        else:
-            tensor_any(mode, at, m, s, point, before, lo, hi, after, out, to, size)
+        requantize_tensor(mode, high, at, m, s, point, before, lo, hi, after, out, to, size)
         return
     for first in range(0, acc.shape[0], _ROWS):
         rows = min(_ROWS, acc.shape[0] - first)
         at, to = acc.ctypes.data + first * step, out.ctypes.data + first * width
-        if high:
-            columns_high(mode, at, step, m, s, point, before, lo, hi, after, out, to, width, count, rows)
-        else:
-            columns_any(mode, at, step, m, s, point, before, lo, hi, after, out, to, width, count, rows)
+        requantize_columns(mode, high, at, step, m, s, point, before, lo, hi, after, out, to, width, count, rows)
 
 
 _ROWS = 8  # rows side by side: more would leave the first-level cache
-
-
-@kernel
-def tensor_any(mode, at, m, s, point, before, lo, hi, after, out, to, size):
-    """:func:`requantize_tensor` for a mode known at run time."""
-    if mode == TO_NEG:
-        requantize_tensor(TO_NEG, 0, at, m, s, point, before, lo, hi, after, out, to, size)
-    elif mode == TO_ZERO:
-        requantize_tensor(TO_ZERO, 0, at, m, s, point, before, lo, hi, after, out, to, size)
-    elif mode == TIES_TO_POS:
-        requantize_tensor(TIES_TO_POS, 0, at, m, s, point, before, lo, hi, after, out, to, size)
-    elif mode == TIES_AWAY:
-        requantize_tensor(TIES_AWAY, 0, at, m, s, point, before, lo, hi, after, out, to, size)
-    elif mode == TIES_TO_EVEN:
-        requantize_tensor(TIES_TO_EVEN, 0, at, m, s, point, before, lo, hi, after, out, to, size)
-    else:
-        requantize_tensor(TWO_ROUNDINGS, 0, at, m, s, point, before, lo, hi, after, out, to, size)
-
-
-@kernel
-def tensor_high(mode, at, m, s, point, before, lo, hi, after, out, to, size):
-    """:func:`requantize_tensor` for a mode known at run time."""
-    if mode == TO_NEG:
-        requantize_tensor(TO_NEG, 1, at, m, s, point, before, lo, hi, after, out, to, size)
-    elif mode == TO_ZERO:
-        requantize_tensor(TO_ZERO, 1, at, m, s, point, before, lo, hi, after, out, to, size)
-    elif mode == TIES_TO_POS:
-        requantize_tensor(TIES_TO_POS, 1, at, m, s, point, before, lo, hi, after, out, to, size)
-    elif mode == TIES_AWAY:
-        requantize_tensor(TIES_AWAY, 1, at, m, s, point, before, lo, hi, after, out, to, size)
-    elif mode == TIES_TO_EVEN:
-        requantize_tensor(TIES_TO_EVEN, 1, at, m, s, point, before, lo, hi, after, out, to, size)
-    else:
-        requantize_tensor(TWO_ROUNDINGS, 1, at, m, s, point, before, lo, hi, after, out, to, size)
-
-
-@kernel
-def columns_any(mode, at, step, m, s, point, before, lo, hi, after, out, to, width, count, rows):
-    """:func:`requantize_columns` for a mode known at run time."""
-    if mode == TO_NEG:
-        requantize_columns(TO_NEG, 0, at, step, m, s, point, before, lo, hi, after, out, to, width, count, rows)
-    elif mode == TO_ZERO:
-        requantize_columns(TO_ZERO, 0, at, step, m, s, point, before, lo, hi, after, out, to, width, count, rows)
-    elif mode == TIES_TO_POS:
-        requantize_columns(TIES_TO_POS, 0, at, step, m, s, point, before, lo, hi, after, out, to, width, count, rows)
-    elif mode == TIES_AWAY:
-        requantize_columns(TIES_AWAY, 0, at, step, m, s, point, before, lo, hi, after, out, to, width, count, rows)
-    elif mode == TIES_TO_EVEN:
-        requantize_columns(TIES_TO_EVEN, 0, at, step, m, s, point, before, lo, hi, after, out, to, width, count, rows)
-    else:
-        requantize_columns(TWO_ROUNDINGS, 0, at, step, m, s, point, before, lo, hi, after, out, to, width, count, rows)
-
-
-@kernel
-def columns_high(mode, at, step, m, s, point, before, lo, hi, after, out, to, width, count, rows):
-    """:func:`requantize_columns` for a mode known at run time."""
-    if mode == TO_NEG:
-        requantize_columns(TO_NEG, 1, at, step, m, s, point, before, lo, hi, after, out, to, width, count, rows)
-    elif mode == TO_ZERO:
-        requantize_columns(TO_ZERO, 1, at, step, m, s, point, before, lo, hi, after, out, to, width, count, rows)
-    elif mode == TIES_TO_POS:
-        requantize_columns(TIES_TO_POS, 1, at, step, m, s, point, before, lo, hi, after, out, to, width, count, rows)
-    elif mode == TIES_AWAY:
-        requantize_columns(TIES_AWAY, 1, at, step, m, s, point, before, lo, hi, after, out, to, width, count, rows)
-    elif mode == TIES_TO_EVEN:
-        requantize_columns(TIES_TO_EVEN, 1, at, step, m, s, point, before, lo, hi, after, out, to, width, count, rows)
-    else:
-        requantize_columns(TWO_ROUNDINGS, 1, at, step, m, s, point, before, lo, hi, after, out, to, width, count, rows)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -40,6 +40,12 @@ class Constants:
         return (
             self.mode, self.high, self.multipliers, self.shifts, self.point, self.before, self.lo, self.hi, self.after,
         )  # fmt: skip
+
+    def for_columns(self, columns: int) -> Constants:
+        """The same with a multiplier and a shift for each of `columns`."""
+        if self.multipliers.size == columns:
+            return self
+        return replace(self, multipliers=np.full(columns, self.multipliers[0]), shifts=np.full(columns, self.shifts[0]))
 
 
 _known: dict[tuple[int, bytes], tuple[weakref.ref, Constants | None]] = {}

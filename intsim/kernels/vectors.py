@@ -8,7 +8,7 @@ from intsim.kernels.dots import LANES
 
 __all__ = [
     "BYTES", "DOUBLES", "I32", "I64", "LINE", "WIDE", "WORDS", "Loop", "address_of", "all_of", "declared", "load",
-    "places", "splat", "store",
+    "one_of", "places", "splat", "store",
 ]  # fmt: skip
 
 I32, I64 = ir.IntType(32), ir.IntType(64)
@@ -59,6 +59,20 @@ def store(builder, value, address, index=None):
     """Put `value` there."""
     at = address if index is None else _at(builder, address, index, value.type)
     builder.store(value, builder.inttoptr(at, value.type.as_pointer()), align=1)
+
+
+def one_of(builder, value, candidates, emit):
+    """``emit(builder, candidate)`` for the candidate that `value` equals at run time; none else may occur."""
+    done = builder.append_basic_block("chosen")
+    blocks = [(candidate, builder.append_basic_block(f"case{candidate}")) for candidate in candidates]
+    branches = builder.switch(value, blocks[-1][1])
+    for candidate, block in blocks[:-1]:
+        branches.add_case(ir.Constant(value.type, candidate), block)
+    for candidate, block in blocks:
+        builder.position_at_end(block)
+        emit(builder, candidate)
+        builder.branch(done)
+    builder.position_at_end(done)
 
 
 class Loop:

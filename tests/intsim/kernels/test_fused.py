@@ -17,8 +17,8 @@ CONVENTIONS = [name for name, unit in INTEGER.items() if unit.acc.bits <= 32 and
 @settings(max_examples=80)
 @given(
     st.sampled_from([1, 2, 3, 9, 16, 33, 70]),
-    st.sampled_from([1, 5, 64, 130]),
-    st.sampled_from([7, 16, 17, 48, 65, 100]),
+    st.sampled_from([1, 5, 64, 130, 2200]),
+    st.sampled_from([7, 16, 17, 32, 48, 64, 65, 96, 100]),
     st.sampled_from(["int8", "uint8"]),
     st.sampled_from(["int8", "uint8"]),
     st.sampled_from(CONVENTIONS),
@@ -42,6 +42,22 @@ def test_equals_product_and_requantisation(rows, depth, columns, left, right, na
     np.testing.assert_array_equal(linear(x[None], w, unit, bias)[0], expected)
     with plain():
         np.testing.assert_array_equal(linear(x[:2], pack(w), unit, bias), expected[:2])
+
+
+@pytest.mark.parametrize("depth", [3, 64, 1000, 2200])  # fewer steps than rows of a block, and more
+@pytest.mark.parametrize("name", CONVENTIONS)
+@pytest.mark.parametrize("left", ["int8", "uint8"])
+def test_whole_blocks_beside_each_other(left, name, depth):
+    rng = np.random.default_rng(depth)
+    info = np.iinfo(left)
+    x = rng.integers(info.min, info.max, (96, depth), dtype=left, endpoint=True)
+    w = rng.integers(-128, 127, (depth, 64), dtype=np.int8, endpoint=True)
+    for scales in (rng.uniform(0.2, 1.9, 64), 0.7):
+        unit = from_scales(name, np.multiply(scales, 2.0**-6 / np.sqrt(depth)), y=Int(8), zero_point=-3)
+        acc = matmul(x, w)
+        expected = unit(*(np.broadcast_arrays(acc, np.arange(64)) if np.ndim(scales) else (acc,)))
+        np.testing.assert_array_equal(linear(x, pack(w), unit), expected)
+        assert np.unique(expected).size > 100
 
 
 def test_in_blocks_and_threads_and_into_out(monkeypatch):
