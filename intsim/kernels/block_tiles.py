@@ -15,7 +15,7 @@ from intsim.exact import kernel
 from intsim.kernels.amx import HAS_TILES, TILE_ROWS, call_tiles, emit_or_trap, release_tiles
 from intsim.kernels.dots import LANES, emit_prefetch
 from intsim.kernels.requantize import shifted_half
-from intsim.kernels.vectors import I32, I64, LINE, WORDS, Loop, all_of, declared, load, splat, store
+from intsim.kernels.vectors import I32, I64, LINE, WORDS, Loop, all_of, declared, load, one_of, splat, store
 from intsim.rounding import Rounding
 
 __all__ = ["LONGEST_GROUP", "TOGETHER", "configuration", "multiply_in_tiles"]
@@ -28,7 +28,8 @@ _NO_EXPONENT = -(1 << 30)  # below every other: a total of 0 that stands there a
 TOGETHER = 8  # blocks
 _SHORTS = ir.VectorType(ir.IntType(16), LANES)
 _TILE_BYTES = 4 * TILE_ROWS * LANES
-TO_NEG, TO_ZERO, TIES_TO_POS, TIES_AWAY, TIES_TO_EVEN = (int(mode) for mode in Rounding)
+MODES = tuple(int(mode) for mode in Rounding)
+TO_NEG = MODES[0]
 
 
 def configuration(steps: int) -> np.ndarray:
@@ -94,32 +95,30 @@ def block_sums(typingctx, a, a_stride, b, out, blocks, steps):
     return types.void(*[types.intp] * 6), codegen
 
 
-@intrinsic(prefer_literal=True)
+@intrinsic
 def settle(typingctx, mode, sums, blocks, lefts, left_stride, rights, right_stride, totals, exponents, ahead):
     """Eight rows of 16 sums per block brought to their largest exponent so far by `mode`, and added.
 
     Parameters
     ----------
-    mode : Rounding, constant
+    mode : Rounding
     sums : address of the first block's rows, int32; those of the next lie a tile further
     lefts, left_stride : address of the first row's exponents, one per block (int32), bytes between rows
     rights, right_stride : the columns' exponents of the first block (int32), bytes between blocks
     totals, exponents : addresses of int32[8, 16], read and written
     ahead : address of what is wanted next, _LINES lines of it with each block
     """
-    chosen = mode.literal_value
+    shift_name = "llvm.x86.avx512.psrav.d.512"
 
-    def codegen(context, builder, signature, args):
-        _, sums, blocks, lefts, left_stride, rights, right_stride, totals, exponents, ahead = args
-        shift_name = "llvm.x86.avx512.psrav.d.512"
+    def shifted(builder, chosen, value, count):
+        if chosen == TO_NEG and HAS_TILES:  # the instruction fills with signs from 32 bits on
+            return builder.call(declared(builder, shift_name, WORDS, WORDS, WORDS), [value, count])
+        limit = all_of(WORDS, _LARGEST_SHIFT)
+        count = builder.select(builder.icmp_signed("<", count, limit), count, limit)
+        return builder.ashr(builder.add(value, shifted_half(builder, value, count, chosen)), count)
 
-        def shifted(value, count):
-            if chosen == TO_NEG and HAS_TILES:  # the instruction fills with signs from 32 bits on
-                return builder.call(declared(builder, shift_name, WORDS, WORDS, WORDS), [value, count])
-            limit = all_of(WORDS, _LARGEST_SHIFT)
-            count = builder.select(builder.icmp_signed("<", count, limit), count, limit)
-            return builder.ashr(builder.add(value, shifted_half(builder, value, count, chosen)), count)
-
+    def emit(builder, chosen, args):
+        sums, blocks, lefts, left_stride, rights, right_stride, totals, exponents, ahead = args
         places = [ir.Constant(I64, LANES * row) for row in range(_HALF)]
         state = [load(builder, address, WORDS, place) for place in places for address in (totals, exponents)]
         loop = Loop(builder, blocks, state, step=1)
@@ -134,16 +133,20 @@ def settle(typingctx, mode, sums, blocks, lefts, left_stride, rights, right_stri
             left = builder.add(lefts, builder.mul(left_stride, ir.Constant(I64, row)))
             exponent = builder.add(splat(builder, load(builder, left, I32, loop.index), WORDS), right)
             common = builder.select(builder.icmp_signed(">", exponent, before), exponent, before)
-            kept = shifted(total, builder.sub(common, before))
-            value = shifted(load(builder, at, WORDS, place), builder.sub(common, exponent))
+            kept = shifted(builder, chosen, total, builder.sub(common, before))
+            value = shifted(builder, chosen, load(builder, at, WORDS, place), builder.sub(common, exponent))
             after += [builder.add(kept, value), common]
         loop.close(*after)
         for row, place in enumerate(places):
             store(builder, after[2 * row], totals, place)
             store(builder, after[2 * row + 1], exponents, place)
+
+    def codegen(context, builder, signature, args):
+        mode, *rest = args
+        one_of(builder, mode, MODES, lambda b, chosen: emit(b, chosen, rest))
         return context.get_dummy_value()
 
-    return types.void(mode, *[types.intp] * 9), codegen
+    return types.void(types.int64, *[types.intp] * 9), codegen
 
 
 @intrinsic
@@ -219,7 +222,7 @@ def multiply_in_tiles(tiles, a, a_exponents, b, b_exponents, steps, mode, rooms,
                     part = _HALF * half * 4 * LANES
                     left = lefts + _HALF * half * left_stride
                     to = ahead + LINE * _LINES * count * half
-                    settle_by(mode, sums + part, count, left, left_stride, rights, right_stride, t + part, r + part, to)
+                    settle(mode, sums + part, count, left, left_stride, rights, right_stride, t + part, r + part, to)
             height, width = min(TILE_ROWS, rows - i), min(LANES, columns - j)
             if height == TILE_ROWS and width == LANES:
                 deliver(t, r, offset, place, y.strides[0], power, exponent.strides[0])
@@ -229,18 +232,3 @@ def multiply_in_tiles(tiles, a, a_exponents, b, b_exponents, steps, mode, rooms,
                         y[i + row, j + c] = total[row, c]
                         exponent[i + row, j + c] = running[row, c] + offset
     release_tiles()
-
-
-@kernel
-def settle_by(mode, sums, blocks, lefts, left_stride, rights, right_stride, t, r, ahead):
-    """:func:`settle` for a mode known at run time."""
-    if mode == TO_NEG:
-        settle(TO_NEG, sums, blocks, lefts, left_stride, rights, right_stride, t, r, ahead)
-    elif mode == TO_ZERO:
-        settle(TO_ZERO, sums, blocks, lefts, left_stride, rights, right_stride, t, r, ahead)
-    elif mode == TIES_TO_POS:
-        settle(TIES_TO_POS, sums, blocks, lefts, left_stride, rights, right_stride, t, r, ahead)
-    elif mode == TIES_AWAY:
-        settle(TIES_AWAY, sums, blocks, lefts, left_stride, rights, right_stride, t, r, ahead)
-    else:
-        settle(TIES_TO_EVEN, sums, blocks, lefts, left_stride, rights, right_stride, t, r, ahead)

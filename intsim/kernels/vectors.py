@@ -94,8 +94,9 @@ class Loop:
 
     def close(self, *values):
         following = self.builder.add(self.index, ir.Constant(I64, self.step))
-        self.index.add_incoming(following, self.body)
+        end = self.builder.block  # the body may have branched
+        self.index.add_incoming(following, end)
         for phi, value in zip(self.carried, values, strict=True):
-            phi.add_incoming(value, self.body)
+            phi.add_incoming(value, end)
         self.builder.cbranch(self.builder.icmp_signed("<", following, self.count), self.body, self.done)
         self.builder.position_at_end(self.done)
