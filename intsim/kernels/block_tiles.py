@@ -52,6 +52,36 @@ def configure(typingctx, address):
     return types.void(types.intp), codegen
 
 
+def emit_sums(builder, a, a_stride, b, out, blocks, steps):
+    """:func:`block_sums` in IR."""
+
+    def constant(value):
+        return ir.Constant(I64, value)
+
+    entry = builder.block
+    loop, done = (builder.append_basic_block(name) for name in ("blocks", "done"))
+    last = builder.sub(blocks, constant(1))
+    builder.branch(loop)
+    builder.position_at_end(loop)
+    index = builder.phi(I64)
+    index.add_incoming(constant(0), entry)
+    for side in range(2):  # two at a time, the last perhaps twice
+        block = builder.add(index, constant(side))
+        block = builder.select(builder.icmp_signed("<", block, last), block, last)
+        words = builder.mul(block, steps)
+        a_at, b_at = (builder.add(address, builder.mul(words, constant(size))) for address, size in ((a, 4), (b, 64)))
+        call_tiles(builder, "tilezero", side)
+        call_tiles(builder, "tileloadd64", 2 + side, a_at, a_stride)
+        call_tiles(builder, "tileloadd64", 4 + side, b_at, constant(64))
+        call_tiles(builder, "tdpbssd", side, 2 + side, 4 + side)
+        place = builder.add(out, builder.mul(block, constant(_TILE_BYTES)))
+        call_tiles(builder, "tilestored64", side, place, constant(64))
+    following = builder.add(index, constant(2))
+    index.add_incoming(following, loop)
+    builder.cbranch(builder.icmp_signed("<", following, blocks), loop, done)
+    builder.position_at_end(done)
+
+
 @intrinsic
 def block_sums(typingctx, a, a_stride, b, out, blocks, steps):
     """The products of 16 rows of A and one panel of B, block by block, as tiles of int32 behind each other at `out`.
@@ -59,37 +89,8 @@ def block_sums(typingctx, a, a_stride, b, out, blocks, steps):
     `steps` are the words of a block; all others are addresses, and bytes between rows of A.
     """
 
-    def emit(builder, a, a_stride, b, out, blocks, steps):
-        def constant(value):
-            return ir.Constant(I64, value)
-
-        entry = builder.block
-        loop, done = (builder.append_basic_block(name) for name in ("blocks", "done"))
-        last = builder.sub(blocks, constant(1))
-        builder.branch(loop)
-        builder.position_at_end(loop)
-        index = builder.phi(I64)
-        index.add_incoming(constant(0), entry)
-        for side in range(2):  # two at a time, the last perhaps twice
-            block = builder.add(index, constant(side))
-            block = builder.select(builder.icmp_signed("<", block, last), block, last)
-            words = builder.mul(block, steps)
-            a_at, b_at = (
-                builder.add(address, builder.mul(words, constant(size))) for address, size in ((a, 4), (b, 64))
-            )
-            call_tiles(builder, "tilezero", side)
-            call_tiles(builder, "tileloadd64", 2 + side, a_at, a_stride)
-            call_tiles(builder, "tileloadd64", 4 + side, b_at, constant(64))
-            call_tiles(builder, "tdpbssd", side, 2 + side, 4 + side)
-            place = builder.add(out, builder.mul(block, constant(_TILE_BYTES)))
-            call_tiles(builder, "tilestored64", side, place, constant(64))
-        following = builder.add(index, constant(2))
-        index.add_incoming(following, loop)
-        builder.cbranch(builder.icmp_signed("<", following, blocks), loop, done)
-        builder.position_at_end(done)
-
     def codegen(context, builder, signature, args):
-        emit_or_trap(builder, emit, *args)
+        emit_or_trap(builder, emit_sums, *args)
         return context.get_dummy_value()
 
     return types.void(*[types.intp] * 6), codegen

@@ -7,7 +7,7 @@ import sys
 import pytest
 from llvmlite import binding, ir
 
-from intsim.kernels import amx, dots, machine
+from intsim.kernels import amx, block_tiles, dots, machine
 from intsim.kernels.machine import Route
 
 binding.initialize_all_targets()
@@ -75,6 +75,17 @@ def test_tiles_become_amx_instructions():
         assert sum("tileloadd" in line for line in lines) == 4 + products  # the starting values, then two and two
         assert sum("tilestored" in line for line in lines) == 4
         assert sum("ldtilecfg" in line for line in lines) == 1
+
+
+def test_sums_of_blocks_become_two_chains_of_tiles():
+    """Two blocks at a time, each in tiles of its own, so that one is multiplied while the other is stored."""
+    lines = assembly(X86, "sapphirerapids", "", 6, lambda builder, args: block_tiles.emit_sums(builder, *args))
+    products = [line.split(None, 1)[1] for line in lines if line.startswith("tdpbssd")]
+    assert products
+    assert set(products) == {"%tmm4, %tmm2, %tmm0", "%tmm5, %tmm3, %tmm1"}
+    assert products.count("%tmm4, %tmm2, %tmm0") * 2 == len(products)
+    for name, each in (("tilezero", 1), ("tileloadd", 2), ("tilestored", 1)):
+        assert sum(line.startswith(name) for line in lines) == each * len(products)
 
 
 FEATURES = {
