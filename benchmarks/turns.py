@@ -31,21 +31,25 @@ LIBRARIES = {
 }
 
 
+def environment(threads: int) -> dict[str, str]:
+    """Of a process that computes with so many threads, and finds this package."""
+    env = dict(os.environ, PYTHONPATH=str(ROOT), OMP_WAIT_POLICY="passive", KMP_BLOCKTIME="0")
+    for variable in ("INTSIM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        env[variable] = str(threads)
+    return env
+
+
 class Worker:
     """One library's process, with one number of threads."""
 
     def __init__(self, library: str, python: str, threads: int):
-        env = dict(os.environ, INTSIM_THREADS=str(threads), OMP_WAIT_POLICY="passive", KMP_BLOCKTIME="0")
-        for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-            env[variable] = str(threads)
-        env["PYTHONPATH"] = str(ROOT)
         self.process = subprocess.Popen(
             [python, "-m", "benchmarks.worker", library],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE if library != "intsim" else None,
             text=True,
-            env=env,
+            env=environment(threads),
             cwd=ROOT,
         )
 

@@ -155,3 +155,19 @@ def test_the_command_writes_results_and_refuses_unknown_names(tmp_path, capsys):
     )
     assert done.returncode == 0
     assert "LIBRARY=PATH" in done.stdout
+
+
+def test_a_network_beside_its_twin_in_time_and_memory():
+    command = [sys.executable, "-m", "benchmarks.networks", "digits-vit", "--schemes", "ivit", "--rows", "3"]
+    done = subprocess.run(
+        [*command, "--rounds", "3", "--json"], cwd=ROOT, capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["batch"] == [3, 1, 8, 8]
+    real, got = found["networks"]["float32"], found["networks"]["ivit"]
+    assert real["seconds"] > 0
+    assert got["seconds"] > 0
+    linear = 4 * (4 * 64 * 64 + 2 * 64 * 256) + 4 * 64 + 64 * 10
+    assert got["weights"] == linear
+    assert linear < got["held"] <= got["peak"]
