@@ -26,7 +26,7 @@ __all__ = ["DBAttnSoftmax"]
 
 @realises(db_attn.DBAttnSoftmax)
 class DBAttnSoftmax(TableSoftmax):
-    """:class:`intsim.nonlinear.DBAttnSoftmax`: maximum pivot, multi-pass form, table reciprocal.
+    """:class:`intsim.nonlinear.DBAttnSoftmax`: maximum pivot, multi-pass form; its reciprocal is a table or a divider.
 
     Other pivots and the single-pass form are golden models only and refused here.
 

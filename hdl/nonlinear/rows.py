@@ -23,9 +23,12 @@ whole row.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import reduce
+from operator import and_
 
 from amaranth.hdl import C, Module, Mux, Shape, Signal, Value, signed, unsigned
 from amaranth.lib import data, stream, wiring
+from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
@@ -175,6 +178,57 @@ class RowFlow:
         """
         out = self._stream(name, shapes)
         self._pipeline(name, row, out, logic, lambda result: result.word)
+        return out
+
+    def engines(
+        self, name: str, row, engines: Sequence[UnitComponent], of: str, field: str, shape: Shape
+    ) -> stream.Interface:
+        """A streaming unit of one input and one output on every lane, between two row streams.
+
+        What the engines know nothing of, ``last`` and which lanes count, waits beside them in a queue with a word
+        more than they hold. A word enters when all of them take it, and leaves when all of them have it: any
+        back-pressure, and any difference between their times, costs cycles and never order.
+
+        Parameters
+        ----------
+        engines : one per lane, all alike, with one result per cycle; the time that passes is their latency
+        of : field of the word that goes in; its shape is that of their input
+        field, shape : what comes out: their output, which fits `shape`, and 0 where the word has a field ``counts``
+            and it is 0
+        """
+        m, word = self._m, row.payload.word
+        out = self._stream(name, {field: shape})
+        aside = data.StructLayout({f: word.shape()[f].shape for f in ("counts", "keep") if f in dict(word.shape())})
+        layout = data.StructLayout({"word": aside, "last": 1})
+        queue = m.submodules[f"{name}_beside"] = SyncFIFO(width=layout.size, depth=engines[0].latency + 2)
+        before = Signal(layout, name=f"{name}_aside")
+        after = data.View(layout, queue.r_data)
+        enter, leave, whole = (Signal(name=f"{name}_{what}") for what in ("enter", "leave", "whole"))
+        m.d.comb += [
+            row.ready.eq(reduce(and_, (engine.i.ready for engine in engines)) & queue.w_rdy),
+            enter.eq(row.valid & row.ready),
+            queue.w_en.eq(enter),
+            queue.w_data.eq(before),
+            before.last.eq(row.payload.last),
+            *(before.word[f].eq(word[f]) for f, _ in aside),
+            whole.eq(reduce(and_, (engine.o.valid for engine in engines)) & queue.r_rdy),
+            leave.eq(whole & out.ready),
+            queue.r_en.eq(leave),
+            out.valid.eq(whole),
+            out.payload.last.eq(after.last),
+        ]
+        if self.lanes > 1:
+            m.d.comb += out.payload.word.keep.eq(after.word.keep)
+        for k, engine in enumerate(engines):
+            m.submodules[f"{name}_engine{k}"] = engine
+            (taken,), (given,) = fields_of(engine.i), fields_of(engine.o)
+            y = engine.o.payload[given][: shape.width]
+            m.d.comb += [
+                engine.i.valid.eq(enter),
+                engine.i.payload[taken].eq(word[of][k]),
+                engine.o.ready.eq(leave),
+                out.payload.word[field][k].eq(Mux(after.word.counts[k], y, 0) if "counts" in dict(aside) else y),
+            ]
         return out
 
     def leave(self, row, o, logic: Callable[[Pipeline], Mapping[str, Sequence[Value]]]) -> None:

@@ -1,3 +1,4 @@
+# amaranth: UnusedElaboratable=no
 """What the softmax units over tables share: exponentials from a ROM per lane, one normalised reciprocal per row."""
 
 from __future__ import annotations
@@ -8,25 +9,25 @@ from typing import Any
 from amaranth.hdl import Cat, Const, Module, Mux, unsigned
 from amaranth.lib.memory import Memory
 
-from hdl.nonlinear.rows import RowComponent, RowFlow, TokenMap, maximum
+from hdl.nonlinear.rows import RowComponent, RowFlow, TokenMap, fields_of, maximum
 from hdl.parts.multiplier import multiplier_cuts, multiply
 from hdl.parts.pipeline import Pipeline
 from hdl.parts.shift_round import drop_bits
 from hdl.parts.trees import levels, total
-from hdl.tables.range_reduced import RECIPROCAL_CUTS, append_reciprocal
+from hdl.tables.range_reduced import NORMAL_CUTS, RECIPROCAL_CUTS, NormalDivider, append_normal, append_reciprocal
 
 __all__ = ["TableSoftmax"]
 
 
 class TableSoftmax(RowComponent, abc.ABC):
-    """Base: maximum, exponentials, sum, reciprocal by table, product and one rounding.
+    """Base: maximum, exponentials, sum, reciprocal by table or divider, product and one rounding.
 
     ``cycles(n)`` is ``3 (w - 1)`` plus a constant, with ``w = ceil(n / lanes)`` transfers per row; ``sustained(n)`` is
-    w, 2 at least.
+    w, but not below 2 or the divider's time.
 
     Parameters
     ----------
-    unit : the golden model; its reciprocal must be a table
+    unit : the golden model
     lanes : elements per transfer
 
     Attributes
@@ -37,7 +38,6 @@ class TableSoftmax(RowComponent, abc.ABC):
 
     unit: Any
     passes = 2
-    pace = 2
     e_bits: int
     exp_cuts: int
 
@@ -45,7 +45,9 @@ class TableSoftmax(RowComponent, abc.ABC):
         super().__init__(unit, lanes=lanes)
         fold = levels(lanes) + 3  # from a row's last word to its token on the buffer's output
         scale = multiplier_cuts(self.e_bits + 1, unit.factor.bits + 2) + 3
-        self.overhead = fold + self.exp_cuts + fold + RECIPROCAL_CUTS + scale
+        self._reciprocal = self._tokens()
+        self.overhead = fold + self.exp_cuts + fold + sum(part.latency for part in self._reciprocal) + scale
+        self.pace = max(2, *(part.interval for part in self._reciprocal))
 
     def elaborate(self, platform) -> Module:
         unit = self.unit
@@ -53,17 +55,23 @@ class TableSoftmax(RowComponent, abc.ABC):
         flow = RowFlow(m, lanes=self.lanes, max_row=unit.max_row)
         row = flow.hold("top", flow.enter(self.i), {"top": maximum(unit.x)})
         row = self._exponentials(m, flow, row)
-        bits = unit.widths["sum"]
-        shapes = {"mantissa": unsigned(unit.factor.bits + 1), "exponent": unit.factor.outputs["exponent"].bits}
-        reciprocal = TokenMap(
-            {"total": unsigned(bits)},
-            shapes,
-            RECIPROCAL_CUTS,
-            lambda pipe: append_reciprocal(pipe, unit.factor, pipe.payload.total),
-        )
-        row = flow.hold("sum", row, {"total": total(bits, "e")}, then=[reciprocal])
+        folds = {"total": total(unit.widths["sum"], "e")}
+        row = flow.hold("sum", row, folds, then=self._reciprocal)
         flow.leave(row, self.o, self._scale)
         return m
+
+    def _tokens(self) -> list[Any]:
+        """Components from the sum of a row to mantissa and exponent of its reciprocal."""
+        factor, bits = self.unit.factor, self.unit.widths["sum"]
+        before = {"total": unsigned(bits)}
+        if factor.index_bits:
+            after = {"mantissa": unsigned(factor.bits + 1), "exponent": factor.outputs["exponent"].bits}
+            return [TokenMap(before, after, RECIPROCAL_CUTS, lambda p: append_reciprocal(p, factor, p.payload.total))]
+        divider = NormalDivider(bits, factor)
+        normal = TokenMap(
+            before, fields_of(divider.i), NORMAL_CUTS, lambda pipe: append_normal(pipe, factor, pipe.payload.total)
+        )
+        return [normal, divider]
 
     @abc.abstractmethod
     def _exponentials(self, m: Module, flow: RowFlow, row):

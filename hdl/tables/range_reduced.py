@@ -1,13 +1,16 @@
 # amaranth: UnusedElaboratable=no
-"""Reciprocals by range reduction in hardware: leading one, table, one linear step; on integers and floating point."""
+"""Reciprocals by range reduction in hardware: leading one, then a table and one linear step, or a divider."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from amaranth.hdl import Cat, Const, Module, Mux, Value, unsigned
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, unsigned
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
 
 from hdl.component import UnitComponent
+from hdl.parts.divider import IterativeDivider
 from hdl.parts.floats import capped, moved_up, right_with_sticky, unpack
 from hdl.parts.leading_one import leading_one
 from hdl.parts.pipeline import Pipeline
@@ -15,34 +18,54 @@ from hdl.registry import realises
 from hdl.tables.engine import TableEngine, select
 from hdl.tables.memory import Table
 from intsim import tables
-from intsim.errors import IntsimError
 
-__all__ = ["RECIPROCAL_CUTS", "NormalReciprocal", "RangeReduced", "append_reciprocal"]
+__all__ = [
+    "NORMAL_CUTS",
+    "RECIPROCAL_CUTS",
+    "NormalDivider",
+    "NormalReciprocal",
+    "RangeReduced",
+    "append_normal",
+    "append_reciprocal",
+]
 
+NORMAL_CUTS = 3
 RECIPROCAL_CUTS = 6
 
 
-def append_reciprocal(pipe: Pipeline, unit: tables.NormalReciprocal, value: Value) -> Mapping[str, Value]:
-    """Mantissa and exponent of ``1 / value``; appends :data:`RECIPROCAL_CUTS` cuts.
+def _append_leading(pipe: Pipeline, value: Value) -> Value:
+    """The bits of `value` behind its leading one, moved to the top; appends two cuts.
 
-    The table is a ROM in gates: it is read once per row, and a block RAM would be idle the rest of the time.
-
-    Raises
-    ------
-    IntsimError
-        `unit` has no table.
+    Names ``leading``, the place of that one, and ``not_zero``.
     """
-    if not unit.index_bits:
-        raise IntsimError("there is no pipelined hardware for a normalised divider; use NormalReciprocal.design(...)")
     s = pipe.values
     s.reciprocal_of = value
     pipe.cut()
     index, found = leading_one(s.reciprocal_of)
     s.leading, s.not_zero = index, found
     pipe.cut()
-    bits, kept = len(s.reciprocal_of), unit.index_bits + unit.t_bits
+    bits = len(s.reciprocal_of)
     places = (bits - 1 - s.leading)[: len(s.leading)]  # never negative for a value that is not 0
-    moved = (s.reciprocal_of << places)[: bits - 1]  # without the leading one
+    return (s.reciprocal_of << places)[: bits - 1]
+
+
+def append_normal(pipe: Pipeline, unit: tables.NormalReciprocal, value: Value) -> Mapping[str, Value]:
+    """What :class:`NormalDivider` takes of `value`; appends :data:`NORMAL_CUTS` cuts."""
+    s = pipe.values
+    s.behind = _append_leading(pipe, value)
+    s.exponent = Mux(s.not_zero, s.leading + unit.bits, 0)
+    pipe.cut()
+    return {"behind": s.behind, "exponent": s.exponent}
+
+
+def append_reciprocal(pipe: Pipeline, unit: tables.NormalReciprocal, value: Value) -> Mapping[str, Value]:
+    """Mantissa and exponent of ``1 / value`` by the unit's table; appends :data:`RECIPROCAL_CUTS` cuts.
+
+    The table is a ROM in gates: it is read once per row, and a block RAM would be idle the rest of the time.
+    """
+    s = pipe.values
+    moved = _append_leading(pipe, value)
+    bits, kept = len(s.reciprocal_of), unit.index_bits + unit.t_bits
     s.fraction = moved[bits - 1 - kept :] if bits - 1 >= kept else moved << (kept - bits + 1)
     s.exponent = s.leading + unit.bits
     pipe.cut()
@@ -59,20 +82,87 @@ def append_reciprocal(pipe: Pipeline, unit: tables.NormalReciprocal, value: Valu
     return {"mantissa": s.mantissa, "exponent": s.weight}
 
 
-@realises(tables.NormalReciprocal)
-class NormalReciprocal(UnitComponent):
-    """Streaming hardware of :class:`intsim.tables.NormalReciprocal` with a table: one result per cycle.
+class NormalDivider(wiring.Component):
+    """The reciprocal of a normalised number by digit recurrence, one at a time; its exponent waits beside it.
 
-    The latency is :data:`RECIPROCAL_CUTS`. A unit without a table, a divider, is refused.
+    A number x of `width` bits with its leading one moved to the top is ``d = x * 2**(width - 1 - L)``, and
+    ``floor(2**(width - 1 + bits) / d)`` is the golden model's ``floor(2**(L + bits) / x)``: the same ratio. The
+    divisor is never 0, for its top bit is 1 by construction; for x = 0 the dividend is.
+
+    Parameters
+    ----------
+    width : of the number
+    unit : the golden model, a divider
+
+    Members
+    -------
+    i : In(stream of ``behind``, the `width` - 1 bits behind the leading one, and ``exponent``, 0 for x = 0 only)
+    o : Out(stream of ``mantissa`` and ``exponent``)
+
+    Attributes
+    ----------
+    latency, interval : those of :class:`~hdl.parts.divider.IterativeDivider` of radix 4 for `unit.bits` + 1 bits
     """
 
-    unit: tables.NormalReciprocal
-    latency = RECIPROCAL_CUTS
+    def __init__(self, width: int, unit: tables.NormalReciprocal):
+        self._width, self._bits = width, unit.bits
+        self._divider = IterativeDivider(width + unit.bits, width, q_bits=unit.bits + 1, radix=4)
+        self.latency, self.interval = self._divider.latency, self._divider.interval
+        exponent = unsigned(unit.outputs["exponent"].bits)
+        given = data.StructLayout({"behind": unsigned(width - 1), "exponent": exponent})
+        found = data.StructLayout({"mantissa": unsigned(unit.bits + 1), "exponent": exponent})
+        super().__init__({"i": In(stream.Signature(given)), "o": Out(stream.Signature(found))})
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        pipe = Pipeline(m, self.i, self.o)
-        pipe.end(**append_reciprocal(pipe, self.unit, pipe.payload.x))
+        m.submodules.mantissa = inner = self._divider
+        given = self.i.payload
+        exponent = Signal.like(given.exponent)
+        m.d.comb += [
+            inner.i.valid.eq(self.i.valid),
+            self.i.ready.eq(inner.i.ready),
+            inner.i.payload.n.eq(Cat(Const(0, self._width - 1 + self._bits), given.exponent.any())),
+            inner.i.payload.d.eq(Cat(given.behind, Const(1, 1))),
+            self.o.valid.eq(inner.o.valid),
+            inner.o.ready.eq(self.o.ready),
+            self.o.payload.mantissa.eq(inner.o.payload.q),
+            self.o.payload.exponent.eq(exponent),
+        ]
+        with m.If(self.i.valid & self.i.ready):
+            m.d.sync += exponent.eq(given.exponent)
+        return m
+
+
+@realises(tables.NormalReciprocal)
+class NormalReciprocal(UnitComponent):
+    """Streaming hardware of :class:`intsim.tables.NormalReciprocal`: a pipeline around the table, or a divider.
+
+    Attributes
+    ----------
+    latency : with a table :data:`RECIPROCAL_CUTS`, else :data:`NORMAL_CUTS` and that of :class:`NormalDivider`
+    interval : with a table 1, else that of :class:`NormalDivider`
+    """
+
+    unit: tables.NormalReciprocal
+
+    def __init__(self, unit: tables.NormalReciprocal):
+        super().__init__(unit)
+        if unit.index_bits:
+            self.latency = RECIPROCAL_CUTS
+        else:
+            self._divider = NormalDivider(unit.x.bits, unit)
+            self.latency, self.interval = NORMAL_CUTS + self._divider.latency, self._divider.interval
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        if self.unit.index_bits:
+            pipe = Pipeline(m, self.i, self.o)
+            pipe.end(**append_reciprocal(pipe, self.unit, pipe.payload.x))
+        else:
+            m.submodules.divider = divider = self._divider
+            pipe = Pipeline(m, self.i, divider.i)
+            pipe.end(**append_normal(pipe, self.unit, pipe.payload.x))
+            wiring.connect(m, divider.o, wiring.flipped(self.o))
         return m
 
 

@@ -182,8 +182,10 @@ class QANSSoftmax(NormalisedSum, RowSoftmax):
     def corners(self) -> tuple[np.ndarray, ...]:
         unit = Fraction(1 << self.shift, self.multiplier)  # codes of `x` per code of the quantiser
         edges = [int(unit * Fraction(2 * q + 1, 2)) + d for q in range(min(self.top, 1024)) for d in (0, 1)]
+        told = np.unique(np.abs(self.exp.corners()[0].astype(np.int64)))  # codes that tell the exponential from others
+        inside = [int(unit * int(q) + Fraction(1, 2)) for q in told if q <= self.top]
         halvings = min(int(unit * self.top // self.halving) + 1, 64)
-        rows = row_corners(self.x, self.max_row, self.halving, halvings, edges)
+        rows = row_corners(self.x, self.max_row, self.halving, halvings, [*edges, *inside])
         return self._corner_ports(np.concatenate([rows, sum_rows(self.x, rows.shape[1], self.halving)]))
 
     def _evaluate(self, *columns: np.ndarray) -> dict[str, np.ndarray]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from intsim.formats import Int
+import numpy as np
+
+from intsim import catalogue
+from intsim.formats import Fixed, Int
 from intsim.linear.dynamic import DynamicRequantize
 from intsim.nonlinear import DBAttnSoftmax, QANSSoftmax
 from intsim.nonlinear.activations import HardSwish, IBertGELU, ShiftGELU, SquaredReLU
@@ -13,12 +16,18 @@ from intsim.nonlinear.norm import DINorm, L1Norm
 from intsim.nonlinear.softmax import DIClippedSoftmax, IBertSoftmax, Shiftmax
 from intsim.operators import non_positive
 from intsim.rounding import TIES_AWAY, TIES_TO_EVEN, TIES_TO_POS
-from intsim.tables import NormalReciprocal
+from intsim.tables import NormalReciprocal, Uniform
 
 __all__ = ["ELEMENTWISE", "ROWS"]
 
 BIAS = (3, -70_000_000, 5_000_000, -1, 268_435_455, 12, -268_435_456)
 ALPHA = ((200, 7), (128, 7), (255, 8), (131, 6), (180, 7), (222, 5), (129, 9))
+
+
+def falling(distance: np.ndarray) -> np.ndarray:
+    """The exponential of an unsigned distance."""
+    return np.exp(-distance)
+
 
 ELEMENTWISE = {
     "shift_exp": ShiftExp(-20, 15, x=non_positive(16)),
@@ -71,8 +80,24 @@ ROWS = {
     "qans": QANSSoftmax.design(
         2.0**-6, reciprocal=NormalReciprocal.design(Int(22, False)), max_row=64, x=Int(12), masked=True
     ),
+    "qans_divider": QANSSoftmax.design(0.037, 12, 6, rounding=TIES_TO_EVEN, max_row=64, x=Int(10)),
+    "qans_dulut": QANSSoftmax.design(2.0**-6, exp=catalogue.get("dulut_exp20"), max_row=64, x=Int(12), masked=True),
+    "qans_nli": QANSSoftmax.design(2.0**-11, 16, exp=catalogue.get("nli_exp"), max_row=64, x=Int(16)),
+    "qans_uniform": QANSSoftmax.design(
+        2.0**-5,
+        16,
+        exp=Uniform.design(falling, Fixed(10, 6, False), Fixed(13, 12, False), segments=32),
+        reciprocal=NormalReciprocal.design(Int(19, False), 10, index_bits=4, t_bits=6),
+        out_bits=9,
+        max_row=64,
+        x=Int(11),
+        masked=True,
+    ),
     "db_attn": DBAttnSoftmax.design(2.0**-6, group=6, max_row=64, x=Int(12), masked=True),
     "db_attn_factored": DBAttnSoftmax.design(0.037, group=12, low_bits=3, delta=0, lo=-4, hi=5, max_row=64, x=Int(10)),
+    "db_attn_divider": DBAttnSoftmax.design(
+        2.0**-6, group=6, reciprocal=NormalReciprocal(Int(22, False), 11), max_row=64, x=Int(12), masked=True
+    ),
     "requantize_without_zero": DynamicRequantize(
         3001, 40, 6, include_zero=False, rounding=TIES_TO_POS, max_row=64, x=Int(16)
     ),

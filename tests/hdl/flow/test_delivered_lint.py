@@ -8,7 +8,7 @@ from hdl.flow import tools
 from intsim.engine import Engine
 
 UNITS = {**ELEMENTWISE, **ROWS, "engine": Engine.design()}
-FAST = {"ivit_layernorm_bias", "db_attn_factored", "engine"}
+FAST = {"ivit_layernorm_bias", "db_attn_factored", "qans_nli", "engine"}
 CASES = [
     pytest.param(name, shell, marks=() if name in FAST and shell != "lite" else pytest.mark.full)
     for name in UNITS

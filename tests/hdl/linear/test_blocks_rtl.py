@@ -8,9 +8,9 @@ import hdl.flow
 from intsim.errors import IntsimError
 from intsim.formats import BFP, DBFP, Fixed, Int
 from intsim.linear import BlockDot, BlockEncoder
-from intsim.nonlinear import DBAttnSoftmax
+from intsim.nonlinear import DBAttnSoftmax, QANSSoftmax
 from intsim.rounding import TIES_TO_EVEN, TO_NEG
-from intsim.tables import NormalReciprocal
+from intsim.tables import Direct, NormalReciprocal
 
 UNITS = {
     "dot_signed": (BlockDot(DBFP(5, 4, 100, -6, 6, 2, signed=True), DBFP(4, 4, 75, -3, 5, 1, signed=True)), (1, 2)),
@@ -65,8 +65,34 @@ def test_normalised_reciprocal_of_every_16_bit_number():
         assert result["inputs"] == result["equal"] == 1 << 16, result["first"][:3]
 
 
+@pytest.mark.parametrize(("width", "bits"), [(1, 4), (2, 5), (3, 16), (7, 8), (12, 4), (12, 11), (12, 16), (16, 13)])
+def test_divided_reciprocal_of_every_number(width, bits):
+    result = hdl.flow.verify(NormalReciprocal(Int(width, False), bits))
+    assert result["inputs"] == result["equal"] == 1 << width, result["first"][:3]
+
+
+@pytest.mark.parametrize("width", [23, 46])
+def test_divided_reciprocal_of_wide_numbers(width):
+    result = hdl.flow.verify(NormalReciprocal(Int(width, False)), vectors=20_000)
+    assert result["inputs"] == result["equal"] >= 20_000, result["first"][:3]
+
+
+@pytest.mark.parametrize("unit", [NormalReciprocal(Int(20, False), 9), NormalReciprocal.design(Int(20, False), 9)])
+def test_time_of_a_reciprocal(unit):
+    """A divider of 10 bits: three cuts, five digits, one cycle to hand over; one more before the next."""
+    device, part = hdl.flow.model(unit), hdl.create(unit)
+    assert (part.latency, part.interval) == ((6, 1) if unit.index_bits else (3 + 5 + 1, 5 + 2))
+    codes = np.random.default_rng(2).integers(0, 1 << 20, 200).astype(np.uint32)
+    for n in (1, 2, 200):
+        for got, expected in zip(device(codes[:n]), unit(codes[:n]), strict=True):
+            np.testing.assert_array_equal(got, expected)
+        assert device.last_run.cycles - 1 == part.latency + (n - 1) * part.interval
+
+
 def test_what_has_no_hardware_says_so():
     with pytest.raises(IntsimError, match="pivot=100"):
         hdl.create(DBAttnSoftmax.design(2.0**-6, pivot=50, x=Int(12)))
-    with pytest.raises(IntsimError, match="design"):
-        hdl.flow.model(NormalReciprocal(Int(16, False)))
+    codes = Fixed(13, 9, False)
+    long = Direct.design(lambda distance: np.exp(-distance), codes, Fixed(16, 15, False))
+    with pytest.raises(IntsimError, match=r"direct has no hardware.* 8192 words, 4096 are"):
+        hdl.create(QANSSoftmax.design(2.0**-9, 16, exp=long, x=Int(16)))

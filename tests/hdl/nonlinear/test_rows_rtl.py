@@ -16,7 +16,15 @@ from intsim.nonlinear.activations import ShiftGELU
 from intsim.nonlinear.gated import DISigmoid
 from intsim.tables import NormalReciprocal
 
-WIDE = ("shiftmax_masked", "ivit_layernorm_bias", "shift_gelu", "di_softmax", "di_swiglu_channels", "requantize")
+WIDE = (
+    "shiftmax_masked",
+    "ivit_layernorm_bias",
+    "shift_gelu",
+    "di_softmax",
+    "di_swiglu_channels",
+    "requantize",
+    "qans_dulut",
+)
 CASES = [
     pytest.param(name, lanes, marks=[pytest.mark.full] if lanes > 1 and name not in WIDE else [])
     for name in ROWS
@@ -100,11 +108,12 @@ def test_exponents_at_the_ends_of_their_port(unit):
 
 
 def longest(unit):
-    """The unit for rows of 4096, its reciprocal table as wide as their sum needs."""
+    """The unit for rows of 4096, its reciprocal, table or divider, as wide as their sum needs."""
     if not hasattr(unit, "reciprocal"):
         return replace(unit, max_row=4096)
-    wider = replace(unit, max_row=4096, reciprocal=None)
-    return replace(wider, reciprocal=NormalReciprocal.design(wider.reciprocal.x, wider.reciprocal.bits))
+    wide = replace(unit, max_row=4096, reciprocal=None).reciprocal
+    make = NormalReciprocal.design if unit.reciprocal.index_bits else NormalReciprocal
+    return replace(unit, max_row=4096, reciprocal=make(wide.x, wide.bits))
 
 
 @pytest.mark.full
