@@ -39,10 +39,11 @@ def main(arguments: list[str] | None = None) -> int:
     sample = task.samples[len(task.samples) // 2]
     batch = np.repeat(sample[:1], given.rows, 0)
     schemes = {name: with_bits(SCHEMES[name], given.bits) for name in given.schemes}
-    found = {name: memory(lambda chosen=scheme: task.design(chosen), batch) for name, scheme in schemes.items()}
     networks = {"float32": task.model.real, **{name: task.design(scheme) for name, scheme in schemes.items()}}
-    for name, spent in times(networks, batch, given.rounds).items():
-        found.setdefault(name, {})["seconds"] = spent
+    found = {name: {"seconds": spent} for name, spent in times(networks, batch, given.rounds).items()}
+    del networks
+    for name, scheme in schemes.items():
+        found[name].update(memory(lambda chosen=scheme: task.design(chosen), batch))
     shape = " x ".join(map(str, batch.shape))
     if given.json:
         print(json.dumps({"batch": list(batch.shape), "bits": given.bits, "networks": found}, indent=1))
@@ -76,8 +77,7 @@ def times(networks: dict[str, Any], batch: np.ndarray, rounds: int) -> dict[str,
 
 
 def memory(design: Any, batch: np.ndarray) -> dict[str, float]:
-    """Bytes of a network's integers, held behind the first call, and at most during a call."""
-    design()(batch)  # compiles
+    """Bytes of a network's integers, held behind the first call, and at most during a call; all compiled before."""
     gc.collect()
     tracemalloc.start()
     try:
