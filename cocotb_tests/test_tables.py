@@ -8,8 +8,9 @@ import pytest
 
 import hdl.bench
 from intsim import catalogue
-from intsim.formats import BFP, DBFP, Fixed
+from intsim.formats import BFP, DBFP, Fixed, Int
 from intsim.linear import BlockDot, BlockEncoder
+from intsim.tables import NormalReciprocal
 
 HERE = Path(__file__).parent
 FAST = "nli_silu_f16"
@@ -35,6 +36,16 @@ def test_fp16_nli():
 @pytest.mark.parametrize("name", TABLES)
 def test_other_tables(name):
     check_table(name)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize(
+    "unit", [NormalReciprocal.design(Int(22, False)), NormalReciprocal(Int(22, False), 4)], ids=["table", "divider"]
+)
+def test_normalised_reciprocal(unit):
+    results = hdl.bench.run(unit, HERE / "tb_elements.py")
+    assert len(results.passed) == 7
+    assert results.compared > 69_000
 
 
 @pytest.mark.parametrize("name", [pytest.param(n, marks=() if n == "dot" else pytest.mark.full) for n in BLOCKS])

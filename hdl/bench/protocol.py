@@ -20,7 +20,11 @@ PROBABILITIES = (0.0, 0.1, 0.5, 0.9)
 
 
 async def back_to_back(dut: Any, count: int) -> int:
-    """`count` transfers at full rate: nothing pauses, and cycles are counted against latency and interval if known."""
+    """`count` transfers at full rate: nothing pauses, and cycles are counted against latency and interval if known.
+
+    A unit with an interval of several cycles may have registers in front, as many as its latency at most, which fill at
+    a transfer per cycle: it may take its last one earlier by the difference, and gives all at the stated interval.
+    """
     facts = given()
     tb = Testbench(dut)
     await tb.start()
@@ -30,9 +34,10 @@ async def back_to_back(dut: Any, count: int) -> int:
     if facts.latency is not None:
         assert latency == facts.latency, f"the first result comes after {latency} cycles, {facts.latency} are stated"
     if (interval := facts.interval) is not None:
-        for monitor in (tb.sent, tb.received):
+        whole = (count - 1) * interval
+        for monitor, least in ((tb.sent, whole - (interval - 1) * latency), (tb.received, whole)):
             duration = monitor.last - monitor.first
-            assert duration == (count - 1) * interval, f"{monitor.stream.prefix}: {count} beats in {duration} cycles"
+            assert least <= duration <= whole, f"{monitor.stream.prefix}: {count} beats in {duration} cycles"
     return compared
 
 

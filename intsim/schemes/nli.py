@@ -2,7 +2,7 @@
 
 **The paper's:** the exponential and the activation as tables of 10 intervals. Its unit works on FP16 beside
 floating-point matrix products. **Ours:** the same tables on fixed point inside an integer network, with dyadic
-requantisation, a normalised table reciprocal, I-BERT's LayerNorm (exact square root) and the residual add.
+requantisation, a normalised reciprocal by a divider, I-BERT's LayerNorm (exact square root) and the residual add.
 """
 
 from __future__ import annotations

@@ -87,6 +87,8 @@ def test_time_of_a_reciprocal(unit):
         for got, expected in zip(device(codes[:n]), unit(codes[:n]), strict=True):
             np.testing.assert_array_equal(got, expected)
         assert device.last_run.cycles - 1 == part.latency + (n - 1) * part.interval
+    for got, expected in zip(device(codes, stalls=0.4), unit(codes), strict=True):
+        np.testing.assert_array_equal(got, expected)
 
 
 def test_what_has_no_hardware_says_so():
