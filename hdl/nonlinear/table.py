@@ -18,6 +18,7 @@ from typing import Any
 import hdl
 from hdl.flow.cost import cost
 from hdl.nonlinear.rows import RowComponent
+from intsim import catalogue
 from intsim.files import write_text
 from intsim.formats import Int
 from intsim.linear.dynamic import DynamicRequantize
@@ -26,6 +27,7 @@ from intsim.nonlinear.exp import DIExp, IBertExp, ShiftExp
 from intsim.nonlinear.gated import DISigmoid, DISwiGLU
 from intsim.nonlinear.layernorm import IBertLayerNorm, IViTLayerNorm
 from intsim.nonlinear.norm import DINorm, L1Norm
+from intsim.nonlinear.qans import QANSSoftmax
 from intsim.nonlinear.softmax import DIClippedSoftmax, IBertSoftmax, Shiftmax
 from intsim.operators import non_positive
 from intsim.unit import Unit
@@ -52,6 +54,10 @@ ROWS: Mapping[str, Unit] = {
     "ShiftGELU, s8, 3072": ShiftGELU(-20, max_row=3072, x=Int(8)),
     "DISwiGLU row_max, s9 x s9": DISwiGLU(241, 9, "row_max", x=Int(9), up=Int(9)),
     "DIClippedSoftmax, s16, mask": DIClippedSoftmax(241, 12, x=Int(16)),
+    "QANSSoftmax, DULUT 32 + 64, s16, mask": QANSSoftmax.design(
+        0.001, 20, exp=catalogue.get("dulut_exp20"), x=Int(16), masked=True
+    ),
+    "QANSSoftmax, NLI, s16, mask": QANSSoftmax.design(0.001, 16, exp=catalogue.get("nli_exp"), x=Int(16), masked=True),
     "DINorm (RMSNorm), s8": DINorm(x=Int(8)),
     "L1Norm, s8, 768": L1Norm(max_row=768, x=Int(8)),
     "DynamicRequantize, s32 to u8": DynamicRequantize(37, 30, x=Int(32)),
