@@ -85,8 +85,8 @@ ROWS = {
     "qans_nli": QANSSoftmax.design(2.0**-11, 16, exp=catalogue.get("nli_exp"), max_row=64, x=Int(16)),
     "qans_uniform": QANSSoftmax.design(
         2.0**-5,
-        16,
-        exp=Uniform.design(falling, Fixed(10, 6, False), Fixed(13, 12, False), segments=32),
+        4,  # what is beyond still counts
+        exp=Uniform.design(falling, Fixed(8, 6, False), Fixed(13, 12, False), segments=32),
         reciprocal=NormalReciprocal.design(Int(19, False), 10, index_bits=4, t_bits=6),
         out_bits=9,
         max_row=64,

@@ -15,21 +15,20 @@ from hdl.flow.emission import rtl
 from hdl.nonlinear import qans
 from hdl.registry import create
 from intsim import catalogue
-from intsim.formats import Int
+from intsim.formats import Fixed, Int
 from intsim.nonlinear import QANSSoftmax
 from intsim.schemes import fq_petr, nli
-from intsim.tables import Direct, NormalReciprocal
+from intsim.tables import DULUT, Direct, NormalReciprocal
 
 TABLE = NormalReciprocal.design(Int(22, False))
+SHORT = DULUT.design(lambda v: np.exp(4.0 * v), Fixed(9, 8), Fixed(17, 15), n2=64, domain=(-1.0, 0.0))
 UNITS = {
     "dulut": ROWS["qans_dulut"],
     "nli": ROWS["qans_nli"],
-    "dulut_and_table": QANSSoftmax.design(
-        2.0**-4, exp=catalogue.get("dulut_exp20"), reciprocal=TABLE, max_row=64, x=Int(9)
-    ),
+    "short_range": QANSSoftmax.design(2.0**-4, 4, exp=SHORT, reciprocal=TABLE, max_row=64, x=Int(9)),
     "direct": ROWS["qans_divider"],
 }
-FAST = {("dulut", 2), ("dulut", 4), ("nli", 2), ("direct", 4)}
+FAST = {("short_range", 1), ("dulut", 2), ("dulut", 4), ("nli", 2), ("direct", 4)}
 CASES = [
     pytest.param(name, lanes, marks=() if (name, lanes) in FAST else pytest.mark.full)
     for name in UNITS
@@ -42,6 +41,12 @@ def test_every_number_of_lanes(name, lanes):
     unit = UNITS[name]
     result = hdl.flow.verify(unit, vectors=10_000, lanes=lanes)
     assert result["inputs"] == result["equal"] > 5_000, result["smallest"]
+
+
+def test_what_is_beyond_the_range_still_counts():
+    """Of the units above, with signed codes and with unsigned ones: the last word is not that before it, nor 0."""
+    for unit in (UNITS["short_range"], ROWS["qans_uniform"]):
+        assert unit.words[-2] > unit.words[-1] > 0
 
 
 @pytest.mark.parametrize(("name", "lanes"), CASES)
