@@ -119,6 +119,16 @@ class Products:
         """The unknowns as what they stand for."""
         return [p.unknown == _multiplied(p) for p in self._known.values()]
 
+    def applications(self) -> list[tuple[z3.BitVecRef, z3.BitVecRef]]:
+        """The unknowns, each after those in its operands, as values of unknown functions of the operands."""
+        found = []
+        for p in self._known.values():
+            operands = p.left.core, p.right.core
+            name = f"product {p.left.signed:d} {p.right.signed:d}"
+            function = z3.Function(name, *(core.sort() for core in operands), p.unknown.sort())
+            found.append((p.unknown, function(*operands)))
+        return found
+
     def guesses(self) -> list[list[z3.BoolRef]]:
         """Values for the narrower operand of every product: with one operand known, a solver can find the other."""
         narrower = [min((p.left, p.right), key=lambda o: o.core.size()).core for p in self._known.values()]

@@ -25,6 +25,7 @@ memory_map
 opt -full
 dffunmap
 opt_clean -purge
+{split}
 {fault}
 write_smt2 design.smt2
 """
@@ -43,6 +44,7 @@ class Machine:
     verilog : text
     top : name of the top module
     fault : a ``mutate`` command of Yosys that plants a fault, as :func:`faults` lists them
+    split : whether the bits of a register that are used apart become registers of their own; unused ones vanish
 
     Attributes
     ----------
@@ -50,8 +52,8 @@ class Machine:
     registers : state variable -> its next value
     """
 
-    def __init__(self, verilog: str, top: str, fault: str = ""):
-        text = _convert(verilog, top, fault)
+    def __init__(self, verilog: str, top: str, fault: str = "", *, split: bool = False):
+        text = _convert(verilog, top, fault, "splitcells\nopt_clean -purge" if split else "")
         names = {name: kind for kind, name, _ in _PORT.findall(text)}
         pairs = [(b, a) for a, b in _REGISTER.findall(text)]
         wanted = {f"{top}_n {port}" for port in names} | {name for pair in pairs for name in pair}
@@ -102,10 +104,10 @@ def faults(verilog: str, top: str, count: int, seed: int = 1) -> list[str]:
         return (folder / "faults.ys").read_text().splitlines()
 
 
-def _convert(verilog: str, top: str, fault: str) -> str:
+def _convert(verilog: str, top: str, fault: str, split: str) -> str:
     with tools.work_folder("smt") as folder:
         (folder / "design.v").write_text(verilog)
-        tools.yosys(_TO_SMT.format(top=top, fault=fault), folder)
+        tools.yosys(_TO_SMT.format(top=top, fault=fault, split=split), folder)
         return (folder / "design.smt2").read_text()
 
 

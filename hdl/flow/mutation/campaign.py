@@ -162,21 +162,24 @@ class _Bench:
         return _Judged(fault, KILLED, noticed) if noticed else self._survivor(number, fault, trial)
 
     def _survivor(self, number: int, fault: Fault, trial: Trial) -> _Judged:
-        complete = trial
-        if not trial.exhaustive:
-            complete = self._further
-            noticed = complete.notices(self.device, self._data[number - 1])
-            if noticed:
-                return _Judged(fault, MISSED, f"{complete.inputs:,} inputs: {noticed}")
-        if complete.exhaustive and self._data[number - 1]:
-            return _Judged(fault, EQUIVALENT, f"every one of {complete.inputs:,} inputs; it touches data alone")
-        if complete.exhaustive and number in self._watched:
+        alone = self._data[number - 1]
+        if trial.exhaustive and alone:
+            return _Judged(fault, EQUIVALENT, f"every one of {trial.inputs:,} inputs; it touches data alone")
+        if trial.exhaustive and number in self._watched:
             self.device.select(self._watched[number])
-            if complete.notices(self.device, data_alone=True) is None:
-                return _Judged(fault, EQUIVALENT, f"the register is zero for every one of {complete.inputs:,} inputs")
-        elif self._formulas.same(number):
+            if trial.notices(self.device, data_alone=True) is None:
+                return _Judged(fault, EQUIVALENT, f"the register is zero for every one of {trial.inputs:,} inputs")
+        if self._formulas.same(number):
             return _Judged(fault, EQUIVALENT, "induction over clock cycles, by SMT")
-        return _Judged(fault, UNEXPLAINED, f"{complete.inputs:,} inputs do not show it")
+        tried = trial if trial.exhaustive else self._further
+        if not trial.exhaustive:
+            self.device.select(number)
+            noticed = tried.notices(self.device, alone)
+            if noticed:
+                return _Judged(fault, MISSED, f"{tried.inputs:,} inputs: {noticed}")
+            if tried.exhaustive and alone:
+                return _Judged(fault, EQUIVALENT, f"every one of {tried.inputs:,} inputs; it touches data alone")
+        return _Judged(fault, UNEXPLAINED, f"{tried.inputs:,} inputs do not show it")
 
 
 def _counts(found: Sequence[_Judged]) -> dict[str, Any]:
