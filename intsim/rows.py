@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
 
 import numpy as np
@@ -11,9 +11,19 @@ import numpy as np
 from intsim.exact import exact
 from intsim.formats import Format
 
-__all__ = ["extreme_rows", "row_corners", "row_range", "row_sum", "spread_rows", "sum_rows"]
+__all__ = [
+    "extreme_rows",
+    "near_halvings",
+    "row_corners",
+    "row_range",
+    "row_sum",
+    "spread_rows",
+    "step_rows",
+    "sum_rows",
+]
 
 _WIDTH = 24  # elements of a corner row, unless the hardware holds fewer
+_TRIED = 3072  # rows, for each distance, among which there are some near a step of the reciprocal
 
 
 @exact
@@ -54,6 +64,16 @@ def extreme_rows(fmt: Format, width: int) -> list[np.ndarray]:
     return [np.array(row, dtype=object) for row in rows]  # Python integers: no NumPy type holds -1 and 2**64 - 1
 
 
+def near_halvings(fmt: Format, period: Fraction, halvings: int, distances: Iterable[int] = ()) -> list[int]:
+    """Distances at which an exponential has halved once more, or half of that, +-2; small ones, and `distances`."""
+    near = {0, 1, 2, 3, 5, 8, 13, 21}
+    for i in range(1, 2 * halvings + 6):
+        centre = period * i // 2
+        near.update(range(centre - 2, centre + 3))
+    near.update(distances)
+    return sorted(d for d in near if 0 <= d <= fmt.hi - fmt.lo)
+
+
 def row_corners(
     fmt: Format, max_row: int, period: Fraction, halvings: int, distances: Iterable[int] = (), width: int | None = None
 ) -> np.ndarray:
@@ -69,12 +89,7 @@ def row_corners(
     """
     width = width or min(max_row, _WIDTH)
     rng = random.Random(0)
-    near = {0, 1, 2, 3, 5, 8, 13, 21}
-    for i in range(1, 2 * halvings + 6):
-        centre = period * i // 2
-        near.update(range(centre - 2, centre + 3))
-    near.update(distances)
-    inside = sorted(d for d in near if 0 <= d <= fmt.hi - fmt.lo)
+    inside = near_halvings(fmt, period, halvings, distances)
     rows = [[int(v) for v in row] for row in extreme_rows(fmt, width)]  # an array of codes near 2**64 may become float
     for start in range(0, len(inside), max(width - 1, 1)):
         part = inside[start : start + width - 1]
@@ -104,6 +119,32 @@ def sum_rows(fmt: Format, width: int, period: Fraction, count: int = 6144) -> np
     reach = min(max(3 * period // 1, 3), far)
     near = [[0, *(rng.randint(0, reach) for _ in range(2 + i % 10))] for i in range(count)]
     return np.array([[fmt.hi - d for d in [*row, *[far] * width][:width]] for row in near], dtype=fmt.dtype)
+
+
+def step_rows(
+    fmt: Format, width: int, distances: Sequence[int], terms: np.ndarray, factor: Callable[[np.ndarray], np.ndarray]
+) -> np.ndarray:
+    """Rows in which one exponential off by one gives another reciprocal, for every distance to the maximum.
+
+    A deep element is a part in 2**15 of a row's sum: in most rows no result tells whether it is off by one.
+
+    Parameters
+    ----------
+    distances : from the maximum, ascending; rows are made of these
+    terms : the exponentials at these distances
+    factor : of sums: what the exponentials are multiplied by
+    """
+    rng = np.random.RandomState(0)  # of all generators the one whose numbers never change
+    rows = []
+    for place in range(len(distances) if width > 2 else 0):
+        tried = np.full((_TRIED, width), len(distances) - 1)
+        tried[:, 0], tried[:, 1] = 0, place
+        tried[:, 2 : min(width, 5)] = rng.randint(0, len(distances), size=(_TRIED, min(width, 5) - 2))
+        total, often = terms[tried].sum(axis=1), (tried == place).sum(axis=1)
+        for step in (-often, often):
+            differs = (total + step > 0) & (factor(np.maximum(total + step, 1)) != factor(np.maximum(total, 1)))
+            rows += [[fmt.hi - distances[k] for k in row] for row in tried[differs][:2].tolist()]
+    return np.array(rows, dtype=fmt.dtype).reshape(-1, width)
 
 
 def spread_rows(fmt: Format, width: int) -> np.ndarray:

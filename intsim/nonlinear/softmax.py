@@ -31,7 +31,7 @@ from intsim.nonlinear.softmax_base import RowSoftmax, check_sum, with_valid
 from intsim.nonlinear.softmax_rows import E16_MAX, INT32_MAX, ibert_softmax_rows, shiftmax_rows
 from intsim.operators import from_scale, require_int
 from intsim.rounding import TIES_TO_EVEN, shift_round
-from intsim.rows import row_corners
+from intsim.rows import near_halvings, row_corners, step_rows
 from intsim.unit import Hazard
 
 __all__ = ["DIClippedSoftmax", "IBertSoftmax", "RowSoftmax", "Shiftmax"]
@@ -117,7 +117,16 @@ class Shiftmax(RowSoftmax):
 
     def corners(self) -> tuple[np.ndarray, ...]:
         period = Fraction(-self.x0 * 16, 23)
-        return self._corner_ports(row_corners(self.x, self.max_row, period, self.n))
+        rows = row_corners(self.x, self.max_row, period, self.n)
+        distances = near_halvings(self.x, period, self.n)
+        below = self.x.hi - np.array([[0, d] for d in distances], dtype=object)
+        terms = self.trace(below.astype(self.x.dtype))["e"][:, 1]
+
+        def factor(total: np.ndarray) -> np.ndarray:
+            return INT32_MAX // (total if self.profile == "ivit_tvm" else np.minimum(total, INT32_MAX))
+
+        steps = step_rows(self.x, rows.shape[1], distances, terms, factor)
+        return self._corner_ports(np.concatenate([rows, steps]))
 
     def hazards(self) -> tuple[Hazard, ...]:
         longest = INT32_MAX // self.top

@@ -14,6 +14,7 @@ from intsim import Int, IntsimError
 from intsim.exact import plain
 from intsim.nonlinear.softmax import DIClippedSoftmax, IBertSoftmax, Shiftmax, from_act_scale
 from intsim.rounding import TIES_AWAY
+from intsim.rows import near_halvings
 
 UNITS = [
     Shiftmax(-16),
@@ -262,3 +263,19 @@ def test_rows_longer_than_the_hardware_are_taken_while_they_fit():
     np.testing.assert_array_equal(unit(x), Shiftmax(-16)(x))
     with plain():
         np.testing.assert_array_equal(unit(x), Shiftmax(-16)(x))
+
+
+@pytest.mark.parametrize("max_row", [8, 64])
+def test_corners_tell_one_exponential_off_by_one(max_row):
+    """At every distance near a halving, also where an exponential is a part in 2**15 of the sum."""
+    unit = Shiftmax(-20, x=Int(8), max_row=max_row)
+    (rows,) = unit.corners()
+    known = unit.trace(rows)
+    below = rows.max(axis=1, keepdims=True).astype(np.int64) - rows
+    distances = near_halvings(unit.x, Fraction(20 * 16, 23), unit.n)
+    assert {206, 207, 208, 209, 210} < set(distances)  # where the exponential stops falling
+    for distance in distances:
+        for step in (-1, 1):
+            e = known["e"] + step * (below == distance)
+            y = e * ((2**31 - 1) // np.maximum(e.sum(axis=1, keepdims=True), 1)) >> 16
+            assert (y != known["y"]).any(), (distance, step)
