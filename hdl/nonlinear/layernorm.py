@@ -70,7 +70,7 @@ class _LayerNorm(RowComponent, abc.ABC):
         scale = multiplier_cuts(self._d_bits, self._factor_bits + 1)
         fold = levels(lanes) + 3
         per_row = sum(component.latency for component in [*self._mean, *self._tail])
-        self.overhead = fold + 1 + square + fold + scale + 1 + bool(unit.bias) + per_row
+        self.overhead = fold + 1 + square + fold + scale + 1 + 2 * bool(unit.bias) + per_row
 
     @property
     @abc.abstractmethod
@@ -108,6 +108,7 @@ class _LayerNorm(RowComponent, abc.ABC):
             return {"y": s.core}
         shape = shape_of(self.unit.outputs["y"])
         channel_table(m, pipe, "bias", self.unit.bias, shape, self.lanes)
+        pipe.cut()  # a block RAM gives its word late in the cycle
         return {"y": [core + bias for core, bias in zip(s.core, s.bias, strict=True)]}
 
 
