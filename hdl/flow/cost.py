@@ -22,6 +22,7 @@ def cost(
     gates_of: Unit | None = None,
     known_only: bool = False,
     device: str = "LFE5U-25F",
+    freq: float = 200.0,
     gates: str = "nand2",
     **options: Any,
 ) -> dict[str, Any] | None:
@@ -36,6 +37,7 @@ def cost(
     gates_of : a smaller unit to count gates of, such as one with a short row memory
     known_only : measure nothing; None where nothing is known
     device : a Lattice ECP5, for units that need more of it
+    freq : clock rate asked for, in MHz
     gates : how gates are counted, ``nand2`` or ``nand2_logic``; see :func:`hdl.flow.synthesis.synth`
     **options : the component's own, such as ``stages``
 
@@ -47,13 +49,14 @@ def cost(
         of it.
     """
     folder = make_folder(tools.cache() / "operators")
-    asked = "".join(f"-{word}" for word in (device, gates) if word not in ("LFE5U-25F", "nand2"))
+    words = (device, gates, f"{freq:g}MHz")
+    asked = "".join(f"-{word}" for word in words if word not in ("LFE5U-25F", "nand2", "200MHz"))
     known = folder / f"{rtl(unit, **options).key[:32]}-{seeds}{asked}.json"
     if known.exists():
         return json.loads(known.read_text(encoding="utf-8"))
     if known_only:
         return None
-    placed = place(unit, device=device, seeds=tuple(range(1, seeds + 1)), **options)
+    placed = place(unit, device=device, freq=freq, seeds=tuple(range(1, seeds + 1)), **options)
     gate_count = synth(unit if gates_of is None else gates_of, gates, **options)
     result = {
         "comb": placed["utilisation"]["TRELLIS_COMB"],

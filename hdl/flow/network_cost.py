@@ -26,7 +26,7 @@ def unit_cost(unit: Unit, row: int, *, seeds: int = 1) -> dict[str, Any]:
     Parameters
     ----------
     unit : a nonlinear unit of a network
-    row : elements of a row
+    row : elements of a row; more than the unit's longest row are so many rows of that
     seeds : placements; Fmax is their median
 
     Returns
@@ -43,7 +43,10 @@ def unit_cost(unit: Unit, row: int, *, seeds: int = 1) -> dict[str, Any]:
     inner = unit.table if isinstance(unit, ScaledTable) else unit  # a scaled table is its table
     part = hdl.create(inner)
     if isinstance(part, RowComponent):
-        time = {"first": part.cycles(row), "sustained": part.sustained(row)}
+        longest = min(row, inner.max_row)  # type: ignore[attr-defined]
+        rows = -(-row // longest)
+        each = part.sustained(longest)
+        time = {"first": part.cycles(longest) + (rows - 1) * each, "sustained": rows * each}
     else:
         time = {"first": part.latency + part.interval * (row - 1), "sustained": part.interval * row}
     refused: IntsimError | None = None

@@ -102,7 +102,10 @@ def _judge(task: Task, scheme: Scheme, widths: str, percentile: float, progress:
     figures = task.evaluate(network, progress)
     seconds = round(time.perf_counter() - began, 1)
     chosen, tensors = representatives(network), network.trace(task.probe[0][:1])
-    rows = {part: task.row if part == "softmax" else tensors[place].shape[-1] for part, (place, _) in chosen.items()}
+    rows = {
+        part: task.row if part == "softmax" else _elements(unit, tensors[place].shape[-1])
+        for part, (place, unit) in chosen.items()
+    }
     units = {part: _for_rows(unit, rows[part], part) for part, (_, unit) in chosen.items()}
     return Cell(scheme.name, widths, figures, units, rows, scheme.left_in_float, seconds=seconds)
 
@@ -116,6 +119,19 @@ def representatives(network: IntegerNetwork) -> dict[str, tuple[str, Unit]]:
         if units:
             found[part] = units[len(units) // 2]
     return found
+
+
+def _elements(unit: Unit, width: int) -> int:
+    """How many elements pass the unit for a row of a tensor with `width` channels.
+
+    As many as it has constants for: RMSNorm by a LayerNorm takes a row and its mirror image. An activation by a softmax
+    takes a short row for each channel.
+    """
+    if not unit.is_row:
+        return width
+    if unit.row_length is not None:  # type: ignore[attr-defined]
+        return unit.row_length  # type: ignore[attr-defined]
+    return width * unit.max_row if unit.max_row < width else width  # type: ignore[attr-defined]
 
 
 def _for_rows(unit: Unit, row: int, part: str) -> Unit:

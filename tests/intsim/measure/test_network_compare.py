@@ -68,6 +68,20 @@ def test_the_units_are_the_networks_nonlinear_ones(task, cells):
         assert dataclasses.replace(unit, max_row=by_scheme["ivit"].units[part].max_row) == by_scheme["ivit"].units[part]
 
 
+def test_rows_are_those_that_the_units_take(kept):
+    """Of a Llama under a scheme without RMSNorm and SwiGLU: a row and its mirror image, a softmax for each channel."""
+    llama = open_task("stdlib-llama", Data(count=1))
+    (cell,) = compare(llama, [SCHEMES["ivit"]], ["w8a8"])
+    assert {part: type(unit).__name__ for part, unit in cell.units.items()} == {
+        "softmax": "Shiftmax",
+        "activation": "Shiftmax",
+        "norm": "IViTLayerNorm",
+    }
+    assert cell.rows == {"softmax": llama.row, "activation": 2 * 432, "norm": 2 * 160}
+    assert cell.units["activation"].max_row == 2
+    assert cell.units["norm"].max_row == 2 * 160
+
+
 def test_what_was_judged_is_not_judged_again(task, cells, kept, monkeypatch):
     def refuse(*_):
         raise AssertionError("judged again")
