@@ -22,8 +22,9 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -226,11 +227,18 @@ def cache() -> Path:
         return Path(tempfile.mkdtemp(prefix="intsim-"))
 
 
+_ABANDONED = 24 * 60 * 60  # seconds: longer than any tool runs
+
+
 @contextmanager
 def work_folder(label: str = "work") -> Iterator[Path]:
-    """A fresh folder, removed afterwards."""
+    """A fresh folder, removed afterwards; those that killed processes left are removed after a day."""
     parent = cache() / "work"
     parent.mkdir(parents=True, exist_ok=True)
+    for left in parent.iterdir():
+        with suppress(OSError):  # another process may remove it as well
+            if time.time() - left.stat().st_mtime > _ABANDONED:
+                shutil.rmtree(left)
     with tempfile.TemporaryDirectory(prefix=f"{label}-", dir=parent) as name:
         yield Path(name)
 

