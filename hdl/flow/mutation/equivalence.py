@@ -24,7 +24,7 @@ from hdl.flow.smt import Machine
 
 __all__ = ["SideBySide"]
 
-_WEAK = 96  # registers that may differ; where more do, nothing is shown
+_WEAK = 400  # registers that may differ; where more do, nothing is shown
 # Under whose value others hold the same: registers that reset clears, of so many bits, that follow from so many others.
 _NARROW = 6
 _SIMPLE = 10
@@ -158,9 +158,10 @@ class SideBySide:
             return []
 
     def _constant_bits(self) -> list[_Filled]:
-        few = [key for key, read in zip(self._registers, self._support, strict=False) if read.bit_count() <= _FEW]
+        read = {key: support.bit_count() for key, support in zip(self._registers, self._support, strict=False)}
+        few = [key for key, register in self._registers.items() if register.size() == 1 and read[key] <= _FEW]
         valids = [key for key in self._valids if key in few]
-        bits = [key for key in few if self._registers[key].size() == 1 and key not in valids]
+        bits = [*few, *(key for key in self._valids if _FEW < read[key] <= _SIMPLE)]
         facts = [_Filled(valid, key, value) for valid in valids for key in bits for value in (0, 1)]
         following = {fact: fact.holds(self._good) for fact in facts}
         while facts:
@@ -168,7 +169,7 @@ class SideBySide:
             model = self._solved([*(fact.holds(self._registers) for fact in facts), broken])
             if model is None:
                 return facts
-            values = {key: model.eval(self._good[key], model_completion=True).as_long() for key in [*valids, *bits]}
+            values = {key: model.eval(self._good[key], model_completion=True).as_long() for key in bits}
             facts = [fact for fact in facts if not values[fact.valid] or values[fact.key] == fact.value]
         return facts
 

@@ -1,7 +1,8 @@
 """The ordinary verification of a design, for one fault after the other: which of them it notices, and by what.
 
-The same inputs as :func:`hdl.flow.verify`, as it compares them; the corners in other orders under many and few
-pauses on either side; then resets while transfers are on their way, after which a short run must be right.
+The same inputs as :func:`hdl.flow.verify`, as it compares them; all of them, where they are few, and the corners in
+other orders under many and few pauses on either side; then resets while transfers are on their way, after which a
+short run must be right.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from hdl.flow.comparison import answers, pauses
 from hdl.flow.emission import Rtl
 from hdl.flow.mutation.netlist import SELECT
 from hdl.flow.simulation import Model, NoAnswer, WrongAnswers
-from hdl.flow.stimulus import Columns, Stimulus
+from hdl.flow.stimulus import SHORT, Columns, Stimulus
 from intsim.unit import Unit
 
 __all__ = ["Planted", "Trial"]
@@ -36,10 +37,15 @@ extern "C" int dut_run_briefly_reset(Dut *dut, Job *job) {{
 }}
 """
 
+_NEVER = 1 - 2**-32  # a receiver's pauses
 # Answers taken until a reset, and the receiver's pauses meanwhile; the last one takes nothing: the design is full then.
-_INTERRUPTIONS = ((1, 0.0), (2, 0.5), (3, 0.0), (7, 0.7), (19, 0.3), (40, 0.5), (1, 1 - 2**-32))
+_INTERRUPTIONS = ((1, 0.0), (2, 0.5), (3, 0.0), (7, 0.7), (19, 0.3), (40, 0.5), (1, _NEVER))
 _PAUSES = ((0.1, 0.9), (0.9, 0.1), (0.5, 0.5))  # under which the corners run again: sender's, receiver's
+_ORDERS = 8  # of all inputs, where they are few, each under pauses of the receiver
 _AFTER = 256  # inputs, or rows, compared after each
+_WAITS = 96  # a row alone is interrupted once in each of so many cycles behind its last word
+_WAITING = 32  # inputs, or rows, that wait for the receiver at most
+_AFTER_WAIT = 4  # inputs, or rows, compared after each of these
 _PATIENCE = 2000  # cycles: an interruption also comes where nothing is answered at all
 
 
@@ -133,6 +139,10 @@ class Trial:
                     return found
         if data_alone:
             return None
+        if not self.unit.is_row and self.exhaustive and self.inputs <= SHORT:  # rare inputs behind many different ones
+            for turn in range(_ORDERS):
+                if found := self._compared(device, self._batches[0].shuffled(turn), (0.0, 0.5)):
+                    return found
         for batch in self._corners:
             for turn, stalls in enumerate(_PAUSES):
                 if found := self._compared(device, batch.shuffled(turn), stalls):
@@ -153,6 +163,35 @@ class Trial:
 
     def _interrupted(self, device: Planted) -> str | None:
         """Reset in mid-stream, then a short run."""
+        return self._interrupted_between(device) or self._interrupted_behind(device)
+
+    def _interrupted_behind(self, device: Planted) -> str | None:
+        """Reset in every cycle behind a row, or an input, and while ever more of them wait for the receiver."""
+        by_length = sorted(self._batches, key=lambda batch: batch.columns[0][0].size)
+        after = by_length[-1].spread(_AFTER_WAIT)
+        patience = device.timeout
+        try:
+            device.reset_briefly(True)
+            for batch in (by_length[0], by_length[-1]):
+                waiting = batch.spread(_WAITING).columns
+                beats = device.inputs.pack(waiting)
+                first = beats.size // waiting[0].shape[0]
+                cuts = [(first, wait, 0.0) for wait in range(_WAITS)]
+                cuts += [(count, wait, _NEVER) for count in range(1, beats.size) for wait in (0, 1, 3, 40)]
+                for count, wait, paused in cuts:
+                    device.timeout = wait
+                    with contextlib.suppress(NoAnswer, WrongAnswers):  # cut off, as meant
+                        device.drive(beats[:count], count, count + 1, (0.0, paused))
+                    device.timeout = patience
+                    if found := self._compared(device, after):
+                        return f"{found}, after a reset in mid-stream"
+        finally:
+            device.timeout = patience
+            device.reset_briefly(False)
+        return None
+
+    def _interrupted_between(self, device: Planted) -> str | None:
+        """Reset after a number of answers, under pauses."""
         short = max(self._batches, key=lambda batch: batch.columns[0].size).spread(_AFTER)
         beats = device.inputs.pack(short.columns)
         patience, device.timeout = device.timeout, _PATIENCE

@@ -21,7 +21,9 @@ from hdl.flow.mutation.faults import KINDS, bit_faults, word_faults
 from hdl.flow.mutation.netlist import Netlist, constant_bits, prepare, to_verilog
 from hdl.flow.mutation.trial import Planted, Trial
 from hdl.flow.stimulus import Stimulus
-from intsim import Fixed, IntsimError, catalogue
+from intsim import Fixed, Int, IntsimError, catalogue
+from intsim.nonlinear.norm import L1Norm
+from intsim.nonlinear.softmax import Shiftmax
 from intsim.tables import Uniform
 
 
@@ -181,6 +183,36 @@ def test_a_row_unit_keeps_nothing_of_a_row_cut_off():
     assert (reset["killed"], reset["killed"] + reset["equivalent"]) == (2, 4)
     assert found["kinds"]["handshake"]["killed"] >= 5
     assert found["share"] >= 0.95, found["survivors"]
+
+
+def test_a_reset_finds_what_waits_in_whichever_cycle_it_waits():
+    """A row's sum is finished for one cycle only; a word waits in front of the sum only while the receiver sleeps."""
+    unit = L1Norm(max_row=8, x=Int(8))
+    netlist, _ = prepare(rtl(unit), 1, 1)
+    resets = {fault.text: fault for fault in word_faults(netlist, 200, 1) if fault.kind == "reset"}
+    wanted = [resets[f"register unit_{name} without reset"] for name in ("mean_fold_full", "total_fold_stalled")]
+    device, _, _ = planted(unit, [fault.plant for fault in wanted])
+    trial = Trial(unit, Stimulus(unit, vectors=1 << 12))
+    for number in (0, 1, 2):
+        device.select(number)
+        noticed = trial.notices(device)
+        assert "after a reset in mid-stream" in noticed if number else noticed is None
+
+
+def test_a_payload_without_reset_and_a_bit_of_ones_are_shown_to_change_nothing():
+    """What nobody reads before it is written anew; what a pipeline has been filled with before anything is valid."""
+    unit = Shiftmax(-20, max_row=8, x=Int(8))
+    netlist, _ = prepare(rtl(unit), 1, 1)
+    faults = {fault.text: fault for fault in word_faults(netlist, 500, 1)}
+    harmless = [
+        faults["register unit_sum_fold_o__payload[0] without reset"],
+        faults["register unit_exp_s6_counts_0 always enabled"],
+    ]
+    real = faults["register unit_exp_s6_valid always enabled"]
+    for number, fault in enumerate([*harmless, real], 1):
+        fault.plant(netlist, number)
+    pair = SideBySide(to_verilog(netlist, []), netlist.top, timeout=60.0)
+    assert [pair.same(number) for number in range(1, 4)] == [True, True, False]
 
 
 def test_the_same_seed_plants_the_same_faults():
