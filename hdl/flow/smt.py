@@ -99,7 +99,7 @@ def faults(verilog: str, top: str, count: int, seed: int = 1) -> list[str]:
     """Commands that plant one fault each: a changed bit somewhere in the netlist."""
     with tools.work_folder("faults") as folder:
         (folder / "design.v").write_text(verilog)
-        script = _TO_SMT.format(top=top, fault=f"mutate -list {count} -seed {seed} -o faults.ys")
+        script = _TO_SMT.format(top=top, split="", fault=f"mutate -list {count} -seed {seed} -o faults.ys")
         tools.yosys(script, folder)
         return (folder / "faults.ys").read_text().splitlines()
 
