@@ -7,7 +7,7 @@ All work on rows (the last axis) of any leading shape and return integers. Each 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
@@ -29,7 +29,7 @@ from intsim.nonlinear.constants import (
 )
 from intsim.nonlinear.softmax_base import RowSoftmax, check_sum, with_valid
 from intsim.nonlinear.softmax_rows import E16_MAX, INT32_MAX, ibert_softmax_rows, shiftmax_rows
-from intsim.operators import from_scale, require_int
+from intsim.operators import from_scale, require_int, signed_port
 from intsim.rounding import TIES_TO_EVEN, shift_round
 from intsim.rows import near_halvings, row_corners, step_rows
 from intsim.unit import Hazard
@@ -119,8 +119,8 @@ class Shiftmax(RowSoftmax):
         period = Fraction(-self.x0 * 16, 23)
         rows = row_corners(self.x, self.max_row, period, self.n)
         distances = near_halvings(self.x, period, self.n)
-        below = self.x.hi - np.array([[0, d] for d in distances], dtype=object)
-        terms = self.trace(below.astype(self.x.dtype))["e"][:, 1]
+        plain = replace(self, x=signed_port(-distances[-1], 0), masked=False)
+        terms = plain.trace(np.array([[0, -d] for d in distances]))["e"][:, 1]
 
         def factor(total: np.ndarray) -> np.ndarray:
             return INT32_MAX // (total if self.profile == "ivit_tvm" else np.minimum(total, INT32_MAX))
