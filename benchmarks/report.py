@@ -17,7 +17,7 @@ from intsim.files import make_folder, write_bytes, write_text
 
 __all__ = ["compare", "draw", "load", "page", "record", "save"]
 
-OURS, LIMITS = "intsim", "limits"
+OURS, LIMITS, PLAIN = "intsim", "limits", "plain"
 COPIED = 2 << 26  # bytes moved by the copy of 64 MB, read and written
 MULTIPLIED = 2 * 512**3  # operations of the innermost loop's turn
 SLOWER = 1.15  # a ratio to the best other library that grew by more is reported
@@ -38,15 +38,15 @@ def record(times: dict[str, dict[str, dict[str, Any]]], missing: dict[str, str],
 
 def _ratios(name: str, entry: dict[str, dict[str, Any]]) -> dict[str, Any]:
     case, ours = CASES[name], entry[OURS]
-    peers = {library: found for library, found in entry.items() if library not in (OURS, LIMITS)}
+    peers = {library: found for library, found in entry.items() if library not in (OURS, LIMITS, PLAIN)}
     best = min(peers, key=lambda library: peers[library]["median"], default=None)
-    digests = {found["digest"] for library, found in entry.items() if library != LIMITS and found.get("digest")}
+    digests = {found.get("digest") for library, found in entry.items() if library not in (LIMITS, PLAIN)}
     result: dict[str, Any] = {
         "times": {library: {"best": found["best"], "median": found["median"]} for library, found in entry.items()},
         "peer": best,
         "to_peer": ours["median"] / peers[best]["median"] if best else None,
         "to_peer_best": ours["best"] / min(found["best"] for found in peers.values()) if best else None,
-        "differs": len(digests) > 1,
+        "differs": len(digests - {None}) > 1,
     }
     if LIMITS in entry:
         whole = COPIED if case.limit == "copy" else MULTIPLIED
@@ -133,13 +133,12 @@ def page(run: dict[str, Any]) -> str:
         )
     lines += ["", "What is aimed at, as ratios of medians (larger is better), and whether this run reached it:", ""]
     lines += ["| aim | at least | reached | |", "|---|---|---|---|", *_aims(run["cases"])]
-    lines += [
-        "",
-        "A product by tiles and its requantisation by vectors take turns, they do not overlap: the faster the",
-    ]
-    lines += ["product, the more the requantisation shows in their ratio."]
     lines += ["", "All libraries, median milliseconds:", ""]
-    shown = [name for name in LIBRARIES if name != LIMITS and any(name in c["times"] for c in run["cases"].values())]
+    shown = [
+        name
+        for name in LIBRARIES
+        if name not in (LIMITS, PLAIN) and any(name in c["times"] for c in run["cases"].values())
+    ]
     lines += [f"| work | {' | '.join(LIBRARIES[name] for name in shown)} |", "|---" * (len(shown) + 1) + "|"]
     for name, case in run["cases"].items():
         cells = [f"{1e3 * case['times'][k]['median']:.3g}" if k in case["times"] else "" for k in shown]

@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LIBRARIES = {
     "intsim": "this project",
     "limits": "what the machine can do",
+    "plain": "the plain product",
     "torch_cpu": "PyTorch",
     "onnx_runtime": "ONNX Runtime",
     "numpy_exact": "NumPy",
