@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +78,7 @@ Why equivalent ones are equivalent:
 _OPERATORS = """\
 ## Integer operators
 
-Of [](operators-rtl.md), with the parameters named there; row units with `max_row = {small}`.
+Of [](operators-rtl.md), with the parameters named there; row units with `max_row = {small}`. {measured}
 
 {table}"""
 
@@ -128,16 +128,20 @@ def page(record: Record) -> str:
         kinds="\n".join(f"* *{kind}*: {meaning}" for kind, meaning in _MEANING.items()),
         summary=_results("kind", _by_kind(record.values())),
         catalogue=_results("unit", {f"`{name}`": entry for name, entry in sections["catalogue"].items()}),
-        measured=_measured(sections["catalogue"]),
-        operators=_OPERATORS.format(small=SMALL_ROW, table=_results("unit", operators)) if operators else "",
+        measured=_measured(sections["catalogue"], catalogue.names()),
+        operators=_OPERATORS.format(
+            small=SMALL_ROW,
+            measured=_measured(operators, [member.name for member in campaign() if member.section == "operators"]),
+            table=_results("unit", operators),
+        ),
         proofs=_proofs(record.values()),
         rest=_rest(record),
     )
 
 
-def _measured(entries: Record) -> str:
-    """Which units of the catalogue the record has."""
-    missing = [name for name in catalogue.names() if name not in entries]
+def _measured(entries: Record, names: Sequence[str]) -> str:
+    """Which of these units the record has."""
+    missing = [name for name in names if name not in entries]
     counted = f"{len(entries)} of {len(entries) + len(missing)} units are measured"
     return f"{counted}." if not missing else f"{counted}; not yet: {', '.join(f'`{name}`' for name in missing)}."
 
