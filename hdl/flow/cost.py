@@ -7,7 +7,7 @@ from typing import Any
 
 from hdl.flow import tools
 from hdl.flow.emission import rtl
-from hdl.flow.placement import place
+from hdl.flow.placement import pack, place
 from hdl.flow.synthesis import synth
 from intsim.files import make_folder, write_text
 from intsim.unit import Unit
@@ -22,8 +22,8 @@ def cost(
     gates_of: Unit | None = None,
     known_only: bool = False,
     device: str = "LFE5U-25F",
-    freq: float = 200.0,
     gates: str = "nand2",
+    placed: bool = True,
     **options: Any,
 ) -> dict[str, Any] | None:
     """Cells, clock rate and gates of a unit's hardware.
@@ -37,8 +37,8 @@ def cost(
     gates_of : a smaller unit to count gates of, such as one with a short row memory
     known_only : measure nothing; None where nothing is known
     device : a Lattice ECP5, for units that need more of it
-    freq : clock rate asked for, in MHz
     gates : how gates are counted, ``nand2`` or ``nand2_logic``; see :func:`hdl.flow.synthesis.synth`
+    placed : or only packed, which leaves ``fmax`` and ``critical`` None
     **options : the component's own, such as ``stages``
 
     Returns
@@ -49,22 +49,25 @@ def cost(
         of it.
     """
     folder = make_folder(tools.cache() / "operators")
-    words = (device, gates, f"{freq:g}MHz")
-    asked = "".join(f"-{word}" for word in words if word not in ("LFE5U-25F", "nand2", "200MHz"))
+    asked = "".join(f"-{word}" for word in (device, gates) if word not in ("LFE5U-25F", "nand2"))
+    asked += "" if placed else "-packed"
     known = folder / f"{rtl(unit, **options).key[:32]}-{seeds}{asked}.json"
     if known.exists():
         return json.loads(known.read_text(encoding="utf-8"))
     if known_only:
         return None
-    placed = place(unit, device=device, freq=freq, seeds=tuple(range(1, seeds + 1)), **options)
+    if placed:
+        found = place(unit, device=device, seeds=tuple(range(1, seeds + 1)), **options)
+    else:
+        found = pack(unit, device=device, **options)
     gate_count = synth(unit if gates_of is None else gates_of, gates, **options)
     result = {
-        "comb": placed["utilisation"]["TRELLIS_COMB"],
-        "ff": placed["utilisation"]["TRELLIS_FF"] - placed["harness_ff"],
-        "dsp": placed["utilisation"]["MULT18X18D"],
-        "bram": placed["utilisation"]["DP16KD"],
-        "fmax": placed["fmax_mhz"],
-        "critical": placed["critical_path"],
+        "comb": found["utilisation"]["TRELLIS_COMB"],
+        "ff": found["utilisation"]["TRELLIS_FF"] - found["harness_ff"],
+        "dsp": found["utilisation"]["MULT18X18D"],
+        "bram": found["utilisation"]["DP16KD"],
+        "fmax": found.get("fmax_mhz"),
+        "critical": found.get("critical_path"),
         "nand2": gate_count["area"],
         "memories": gate_count["summary"].get("memory", 0),
     }

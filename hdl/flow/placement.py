@@ -21,7 +21,7 @@ from hdl.flow.synthesis import cells
 from intsim.errors import IntsimError, UnknownName
 from intsim.unit import Unit
 
-__all__ = ["DEVICES", "place"]
+__all__ = ["DEVICES", "pack", "place"]
 
 DEVICES = {
     f"LFE5{family}-{size}F": f"--{prefix}{size}k"
@@ -75,9 +75,7 @@ def place(
     design = rtl(unit, **options)
     alone = cells(design, "ecp5")
     with tools.work_folder("place") as folder:
-        harness, registers = _registered(design)
-        (folder / "design.v").write_text(design.verilog() + harness)
-        tools.yosys(f"read_verilog design.v\nsynth_ecp5 -top {design.top}_timed -json design.json\n", folder)
+        registers = _synthesise(design, folder)
         reports = _route(folder, DEVICES[device], speed, seeds, freq, progress)
     by_seed = {seed: _fmax(report) for seed, report in reports.items()}
     median = statistics.median(by_seed.values())
@@ -90,7 +88,7 @@ def place(
         "freq": freq,
         "fmax_mhz": round(median, 2),
         "fmax_by_seed": {str(seed): round(value, 2) for seed, value in by_seed.items()},
-        "utilisation": {name: reports[typical]["utilization"].get(name, {"used": 0})["used"] for name in _COUNTED},
+        "utilisation": _used(reports[typical]),
         "harness_ff": registers,
         "cells": alone["cells"],
         "summary": alone["summary"],
@@ -100,6 +98,37 @@ def place(
         "seconds": round(time.perf_counter() - begin, 3),
         "tools": tools.versions("yosys", "nextpnr-ecp5"),
     }
+
+
+def pack(unit: Unit, device: str = "LFE5U-25F", **options: Any) -> dict[str, Any]:
+    """What a unit between registers takes of a device, without a place: seconds where placing takes long.
+
+    Returns
+    -------
+    dict
+        ``utilisation`` and ``harness_ff`` as :func:`place` gives them.
+    """
+    if device not in DEVICES:
+        raise UnknownName("device", device, DEVICES)
+    tools.require("nextpnr-ecp5")
+    with tools.work_folder("pack") as folder:
+        registers = _synthesise(rtl(unit, **options), folder)
+        arguments = [DEVICES[device], "--json", "design.json", "--out-of-context", "--quiet", "--pack-only"]
+        tools.nextpnr([*arguments, "--report", "report.json"], folder)
+        report = json.loads((folder / "report.json").read_text())
+    return {"utilisation": _used(report), "harness_ff": registers}
+
+
+def _synthesise(design: Rtl, folder: Path) -> int:
+    """The unit between registers as ``design.json``; how many flip-flops these add."""
+    harness, registers = _registered(design)
+    (folder / "design.v").write_text(design.verilog() + harness)
+    tools.yosys(f"read_verilog design.v\nsynth_ecp5 -top {design.top}_timed -json design.json\n", folder)
+    return registers
+
+
+def _used(report: dict[str, Any]) -> dict[str, int]:
+    return {name: report["utilization"].get(name, {"used": 0})["used"] for name in _COUNTED}
 
 
 def _registered(design: Rtl) -> tuple[str, int]:

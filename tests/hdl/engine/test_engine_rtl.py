@@ -53,11 +53,11 @@ def test_every_code_of_a_table():
 def test_the_stated_cost_is_that_of_this_rtl():
     """Whoever changes the engine measures it again: ``python -m hdl.engine.table``, then ``docs/regenerate.py``."""
     kept = json.loads(table.KEPT.read_text())
-    assert {"1", "4"} <= set(kept)
+    assert set(kept) == {"1", "4", "16"}
     for lanes, found in kept.items():
         assert found["rtl"] == table.digest(int(lanes))
         assert found["device"] == table.DEVICES[int(lanes)]
-        assert found["fmax"] >= 90
+        assert found["fmax"] >= 90 if int(lanes) in table.ROUTED else found["fmax"] is None
 
 
 def test_lanes_are_one_to_sixteen():

@@ -6,6 +6,7 @@ import pytest
 from flow_units import Mean
 
 from hdl import flow
+from hdl.flow.placement import pack
 from intsim.errors import IntsimError, UnknownName
 from intsim.formats import Fixed, Int
 from intsim.tables import NLI
@@ -45,6 +46,13 @@ def test_bad_requests():
         flow.place(Mean(), speed=5)
     with pytest.raises(IntsimError, match="no seeds"):
         flow.place(Mean(), seeds=())
+
+
+def test_packing_counts_what_placing_counts(placed):
+    packed = pack(Mean(Int(12), Int(11, signed=False)))
+    assert packed == {name: placed[name] for name in ("utilisation", "harness_ff")}
+    with pytest.raises(UnknownName, match="LFE5U-25F"):
+        pack(Mean(Int(12), Int(11, signed=False)), device="ice40")
 
 
 @pytest.mark.full
