@@ -134,12 +134,13 @@ def step_rows(
     terms : the exponentials at these distances
     factor : of sums: what the exponentials are multiplied by
     """
-    rng = np.random.RandomState(0)  # of all generators the one whose numbers never change
+    rng = random.Random(0)
     rows = []
     for place in range(len(distances) if width > 2 else 0):
         tried = np.full((_TRIED, width), len(distances) - 1)
         tried[:, 0], tried[:, 1] = 0, place
-        tried[:, 2 : min(width, 5)] = rng.randint(0, len(distances), size=(_TRIED, min(width, 5) - 2))
+        few = min(width, 5) - 2
+        tried[:, 2 : 2 + few] = [[rng.randrange(len(distances)) for _ in range(few)] for _ in range(_TRIED)]
         total, often = terms[tried].sum(axis=1), (tried == place).sum(axis=1)
         for step in (-often, often):
             differs = (total + step > 0) & (factor(np.maximum(total + step, 1)) != factor(np.maximum(total, 1)))
