@@ -103,6 +103,15 @@ def place(
 def pack(unit: Unit, device: str = "LFE5U-25F", **options: Any) -> dict[str, Any]:
     """What a unit between registers takes of a device, without a place: seconds where placing takes long.
 
+    Parameters
+    ----------
+    unit, device, **options : as for :func:`place`
+
+    Raises
+    ------
+    UnknownName
+        There is no such device.
+
     Returns
     -------
     dict

@@ -21,6 +21,7 @@ from intsim.kernels.amx import (
     release_tiles,
 )
 from intsim.kernels.dots import LANES
+from intsim.kernels.product import BLOCK_BYTES
 from intsim.kernels.requantize import MODES, Limits, emit_high, requantize_rows
 from intsim.kernels.vectors import BYTES, I64, WORDS, load, one_of, store
 
@@ -28,7 +29,6 @@ __all__ = ["BLOCK", "multiply_tiles_requantized"]
 
 BLOCK = 2 * TILE_ROWS
 """Rows and columns of a block."""
-_BLOCK_BYTES = 1 << 20  # of B: stays in the second-level cache while all rows of A pass
 _SUMS = 4 * BLOCK  # bytes of a row of sums
 
 
@@ -56,9 +56,9 @@ def fused_block(
         a, a_stride, b, b_stride, column_start, sums, steps, done, multiplier, shift, point, *rest = args
         before, lo, hi, after, _, to, to_stride, share = rest
         limits = Limits(builder, True, before, lo, hi, after)
-        halves = [ir.Constant(I64, half) for half in range(BLOCK // LANES)]
-        factors = [load(builder, builder.add(multiplier, builder.mul(half, I64(4 * LANES))), WORDS) for half in halves]
-        amounts = [load(builder, builder.add(shift, builder.mul(half, I64(LANES))), BYTES) for half in halves]
+        columns = [I64(column) for column in range(0, BLOCK, LANES)]
+        factors = [load(builder, builder.add(multiplier, I64(4 * c)), WORDS) for c in range(0, BLOCK, LANES)]
+        amounts = [load(builder, builder.add(shift, I64(c)), BYTES) for c in range(0, BLOCK, LANES)]
 
         def requantise(builder, step):
             """A share of the rows."""
@@ -75,8 +75,7 @@ def fused_block(
             builder.position_at_end(body)
             source = builder.add(done, builder.mul(row, I64(_SUMS)))
             place = builder.add(to, builder.mul(row, to_stride))
-            for half, factor, amount in zip(halves, factors, amounts, strict=True):
-                index = builder.mul(half, I64(LANES))
+            for index, factor, amount in zip(columns, factors, amounts, strict=True):
                 value = emit_high(builder, rounding, load(builder, source, WORDS, index), factor, amount, point)
                 store(builder, limits.finish(builder, value, result), place, index)
             row.add_incoming(builder.add(row, I64(1)), body)
@@ -125,7 +124,7 @@ def multiply_tiles_requantized(
     panel = words * STEP_WORDS * 4
     a_stride, stride = a.strides[0], out.strides[0]
     size = 4 * BLOCK * BLOCK
-    some = max(_BLOCK_BYTES // (2 * panel), 1) * BLOCK
+    some = max(BLOCK_BYTES // (2 * panel), 1) * BLOCK
     share = (BLOCK + steps - 1) // steps
     turn, row, column, now = 0, 0, 0, 0  # the block before, and the rows of it to requantise in each step
     configure_tiles()

@@ -26,6 +26,7 @@ from intsim.kernels.dots import (
 from intsim.kernels.pack import copy_rows, turn_panels, weave_panels
 
 __all__ = [
+    "BLOCK_BYTES",
     "accumulate",
     "add_rows",
     "multiply_batch",
@@ -39,7 +40,7 @@ __all__ = [
 ]
 
 
-_BLOCK_BYTES = 1 << 20  # of B: stays in the second-level cache while all rows of A pass
+BLOCK_BYTES = 1 << 20  # of B: stays in the second-level cache while all rows of A pass
 
 
 @kernel
@@ -197,7 +198,7 @@ def multiply_tiles(unsigned, a, b, column_start, scratch, out):
     steps = words // STEP_WORDS
     panel = words * STEP_WORDS * 4
     a_stride, stride = a.strides[0], out.strides[0]
-    block = max(_BLOCK_BYTES // (2 * panel), 1) * 2 * TILE_ROWS
+    block = max(BLOCK_BYTES // (2 * panel), 1) * 2 * TILE_ROWS
     configure_tiles()
     for first in range(0, columns, block):
         for i in range(0, rows, 2 * TILE_ROWS):
