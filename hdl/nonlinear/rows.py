@@ -37,6 +37,7 @@ from hdl.parts.divider import FloorDivider, carries
 from hdl.parts.pipeline import Pipeline
 from hdl.parts.row_buffer import RowBuffer
 from hdl.parts.trees import Fold, RowFold, count, larger, smaller
+from intsim.errors import IntsimError
 from intsim.formats import Format
 from intsim.rounding import Rounding
 from intsim.unit import Unit
@@ -195,7 +196,17 @@ class RowFlow:
         of : field of the word that goes in; its shape is that of their input
         field, shape : what comes out: their output, which fits `shape`, and 0 where the word has a field ``counts``
             and it is 0
+
+        Raises
+        ------
+        IntsimError
+            An engine takes several cycles for a result.
         """
+        slowest = max(engine.interval for engine in engines)
+        if slowest != 1:
+            raise IntsimError(
+                f"an engine gives a result every {slowest} cycles, a row needs one per cycle; pipeline it"
+            )
         m, word = self._m, row.payload.word
         out = self._stream(name, {field: shape})
         aside = data.StructLayout({f: word.shape()[f].shape for f in ("counts", "keep") if f in dict(word.shape())})

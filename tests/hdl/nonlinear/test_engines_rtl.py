@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import cycle
+from unittest import mock
 
 import numpy as np
 import pytest
+from amaranth.hdl import Module, unsigned
 from operator_units import ROWS
 from row_inputs import compare, lengths, random_rows, shaped_rows
 
 import hdl
 from hdl.flow.emission import rtl
 from hdl.nonlinear import qans
+from hdl.nonlinear.rows import RowFlow
 from hdl.registry import create
 from intsim import catalogue
+from intsim.errors import IntsimError
 from intsim.formats import Fixed, Int
 from intsim.nonlinear import QANSSoftmax
 from intsim.schemes import fq_petr, nli
@@ -119,3 +123,10 @@ def test_the_schemes_have_a_softmax_in_hardware(scheme):
     assert "exp_table" not in text
     assert "exp_table0" in rtl(ROWS["qans_divider"]).verilog()
     assert isinstance(ROWS["qans_divider"].exp, Direct)
+
+
+def test_an_engine_that_takes_several_cycles_is_refused():
+    slow = hdl.create(NormalReciprocal(Int(8, signed=False)))
+    assert slow.interval > 1
+    with pytest.raises(IntsimError, match="one per cycle"):
+        RowFlow(Module(), lanes=1, max_row=4).engines("slow", mock.Mock(), [slow], "q", "e", unsigned(4))
