@@ -129,5 +129,5 @@ def test_the_schemes_have_a_softmax_in_hardware(scheme):
 def test_an_engine_that_takes_several_cycles_is_refused():
     slow = hdl.create(NormalReciprocal(Int(8, signed=False)))
     assert slow.interval > 1
-    with pytest.raises(IntsimError, match="rows need one per cycle"):
+    with pytest.raises(IntsimError, match="a row needs one per cycle"):
         RowFlow(mock.Mock(), lanes=1, max_row=4).engines("slow", mock.Mock(), [slow], "q", "e", unsigned(4))
